@@ -1,0 +1,44 @@
+# What a developer types. CI runs `make lint` and `make test`.
+
+GO          ?= go
+BENCH       ?= .
+FUZZTIME    ?= 30s
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 \
+               freebsd/amd64 freebsd/arm64 windows/amd64 windows/arm64
+
+.PHONY: build test lint bench long fuzz cross clean
+
+build: ## the binary, ./mailferry
+	$(GO) build -trimpath -o mailferry ./cmd/mailferry
+
+test: ## all tests, with the race detector
+	@$(GO) test -race -timeout 15m ./...
+
+lint: ## formatting, vet, staticcheck
+	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: ## the cost model's benchmarks; BENCH selects
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 2h ./...
+
+long: ## the tests again, with longer random histories and more crash points
+	MAILFERRY_LONG=1 $(GO) test -race -count=1 -timeout 6h ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "== $$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+cross: ## that it builds wherever it is released
+	@set -e; for platform in $(PLATFORMS); do \
+	  echo "== $$platform"; \
+	  CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -o /dev/null ./cmd/mailferry; \
+	done
+
+clean: ## what the other targets leave behind
+	rm -rf mailferry dist

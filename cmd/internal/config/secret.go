@@ -1,0 +1,239 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/zalando/go-keyring"
+)
+
+// ErrNoPassword says that no source had a password.
+var ErrNoPassword = errors.New("no password")
+
+// keyringService is the name under which passwords are in the keyring.
+const keyringService = "mailferry"
+
+// A keyring that asks for its own password may wait for ever; one that is not
+// there may too.
+const keyringTimeout = 2 * time.Second
+
+// maxSecret bounds what is read as a password or token.
+const maxSecret = 64 << 10
+
+// Secrets finds an account's password. Nothing that it returns is ever part of
+// an error or a log record.
+type Secrets struct {
+	Account Account
+	Env     func(string) string
+	// Prompt asks the user; nil where nobody is there to ask.
+	Prompt func(ctx context.Context, question string) (string, error)
+	// Keyring looks a password up; nil means the system's keyring.
+	Keyring func(service, user string) (string, error)
+}
+
+// Password asks the sources in the order of `mailferry help configuration`.
+// A source that is set up and fails is an error; the next is not tried, for it
+// might hold an outdated password, and servers lock accounts for those. It
+// returns ErrNoPassword when there is no source.
+func (s Secrets) Password(ctx context.Context) (string, error) {
+	sources := []func(context.Context) (string, error){
+		s.fromCredentials, s.fromCommand, s.fromKeyring, s.fromFile, s.fromEnvironment, s.fromPrompt,
+	}
+	for _, source := range sources {
+		if password, err := source(ctx); password != "" || err != nil {
+			return password, err
+		}
+	}
+	return "", ErrNoPassword
+}
+
+// PasswordHint lists the ways to give the account a password.
+func (s Secrets) PasswordHint() string {
+	return fmt.Sprintf("give a password by password_command or password_file in the configuration, in the keyring "+
+		"(service %q, user %q), in the variable %s or MAILFERRY_PASSWORD, or run this on a terminal to be asked",
+		keyringService, s.Account.Name, PasswordVariable(s.Account.Name))
+}
+
+// Token runs token_command for an OAuth2 access token.
+func (s Secrets) Token(ctx context.Context) (string, error) {
+	if len(s.Account.TokenCommand) == 0 {
+		return "", fmt.Errorf("no token_command: %w", ErrNoPassword)
+	}
+	return runForSecret(ctx, "token_command", s.Account.TokenCommand)
+}
+
+func (s Secrets) fromCredentials(context.Context) (string, error) {
+	dir := s.Env("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return "", nil
+	}
+	// The service manager has taken care of who can read the folder.
+	password, err := readSecretFile(filepath.Join(dir, filepath.Base(s.Account.Name)+".password"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return password, err
+}
+
+func (s Secrets) fromCommand(ctx context.Context) (string, error) {
+	if len(s.Account.PasswordCommand) == 0 {
+		return "", nil
+	}
+	return runForSecret(ctx, "password_command", s.Account.PasswordCommand)
+}
+
+// fromKeyring never fails: a machine without a keyring, or with one that is
+// locked, has other sources.
+func (s Secrets) fromKeyring(ctx context.Context) (string, error) {
+	get := s.Keyring
+	if get == nil {
+		if !s.hasKeyring() {
+			return "", nil
+		}
+		get = keyring.Get
+	}
+	found := make(chan string, 1)
+	go func() {
+		password, err := get(keyringService, s.Account.Name)
+		if err != nil {
+			password = ""
+		}
+		found <- password
+	}()
+	select {
+	case password := <-found:
+		return password, nil
+	case <-time.After(keyringTimeout):
+		return "", nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// hasKeyring looks for a session bus first: without one the library would try
+// to start one.
+func (s Secrets) hasKeyring() bool {
+	switch runtime.GOOS {
+	case "darwin", "windows":
+		return true
+	}
+	return s.Env("DBUS_SESSION_BUS_ADDRESS") != ""
+}
+
+func (s Secrets) fromFile(context.Context) (string, error) {
+	path := s.Account.PasswordFile
+	if path == "" {
+		return "", nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", &Error{Where: s.Account.Name, Key: "password_file", Message: err.Error()}
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return "", &Error{
+			Where: s.Account.Name, Key: "password_file",
+			Message: fmt.Sprintf("%s can be read by others (mode %04o)", path, info.Mode().Perm()),
+			Hint:    "chmod 600 " + path,
+		}
+	}
+	password, err := readSecretFile(path)
+	if err == nil && password == "" {
+		err = fmt.Errorf("%s is empty", path)
+	}
+	if err != nil {
+		return "", &Error{Where: s.Account.Name, Key: "password_file", Message: err.Error()}
+	}
+	return password, nil
+}
+
+func (s Secrets) fromEnvironment(context.Context) (string, error) {
+	if password := s.Env(PasswordVariable(s.Account.Name)); password != "" {
+		return password, nil
+	}
+	return s.Env("MAILFERRY_PASSWORD"), nil
+}
+
+func (s Secrets) fromPrompt(ctx context.Context) (string, error) {
+	if s.Prompt == nil {
+		return "", nil
+	}
+	return s.Prompt(ctx, "Password for "+s.Account.Name+": ")
+}
+
+// readSecretFile reads a file's first line.
+func readSecretFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxSecret))
+	return firstLine(data), err
+}
+
+func firstLine(data []byte) string {
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	return string(bytes.TrimSuffix(line, []byte("\r")))
+}
+
+// SecretCommandError says that password_command or token_command failed.
+type SecretCommandError struct {
+	// Key is the configuration's key, Program what was run.
+	Key, Program string
+	Err          error
+	// Stderr is the end of what the command said.
+	Stderr string
+}
+
+func (e *SecretCommandError) Error() string {
+	text := fmt.Sprintf("%s %s: %v", e.Key, e.Program, e.Err)
+	if e.Stderr != "" {
+		text += ": " + e.Stderr
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *SecretCommandError) Unwrap() error { return e.Err }
+
+// runForSecret runs a command without a shell and returns the first line of
+// its output. Arguments are left out of errors.
+func runForSecret(ctx context.Context, key string, argv []string) (string, error) {
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	command.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &limited{&stdout}, &limited{&stderr}
+	err := command.Run()
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	secret := firstLine(stdout.Bytes())
+	if err == nil && secret == "" {
+		err = errors.New("printed nothing")
+	}
+	if err != nil {
+		said := strings.TrimSpace(stderr.String())
+		return "", &SecretCommandError{Key: key, Program: argv[0], Err: err, Stderr: said[max(0, len(said)-500):]}
+	}
+	return secret, nil
+}
+
+// limited swallows what is too much: a command that talks without end must not
+// take all memory.
+type limited struct{ buffer *bytes.Buffer }
+
+func (l *limited) Write(p []byte) (int, error) {
+	room := max(0, maxSecret-l.buffer.Len())
+	l.buffer.Write(p[:min(room, len(p))])
+	return len(p), nil
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"syscall"
+
+	"mailferry/cmd/internal/config"
+	"mailferry/state"
+	"mailferry/syncer/mailbox"
+)
+
+// The exit codes. (mailferry help exit-codes)
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitPartly      = 3
+	exitNotSetUp    = 10
+	exitLocked      = 11
+	exitAuth        = 12
+	exitTemporary   = 13
+	exitGuarded     = 14
+	exitInterrupted = 130
+)
+
+// severity orders exit codes for a run over several accounts: the worst is the
+// one that most needs a person. Later is worse.
+var severity = []int{
+	exitDone, exitTemporary, exitPartly, exitLocked, exitGuarded, exitAuth, exitNotSetUp, exitUsage, exitFailed, exitInterrupted,
+}
+
+// worse returns the exit code of both that needs a person more.
+func worse(a, b int) int {
+	if slices.Index(severity, a) >= slices.Index(severity, b) {
+		return a
+	}
+	return b
+}
+
+// exitRow says which exit code an error means, and what to do about it. %s in
+// a hint is the command to type again.
+type exitRow struct {
+	err  error
+	code int
+	hint string
+}
+
+// exitTable is searched from the top: the first error that matches decides.
+var exitTable = []exitRow{
+	{context.Canceled, exitInterrupted, "nothing is lost; go on with: %s"},
+	{mailbox.ErrStopped, exitInterrupted, "what is done is done; go on with: %s"},
+	{errNotSetUp, exitNotSetUp, ""},
+	{config.ErrNoPassword, exitAuth, ""},
+	{state.ErrMarkerMissing, exitGuarded, "is the disk mounted? Mount it, then: %[1]s\n" +
+		"if the store is gone for good and a new one shall be made there: %[1]s --new-store"},
+	{state.ErrOtherStore, exitGuarded, "is the right disk mounted? Mount it, then: %[1]s\n" +
+		"if this store is the right one: %[1]s --new-store"},
+	{state.ErrOtherAccount, exitNotSetUp, "give every account a folder of its own"},
+	{state.ErrOtherLayout, exitUsage, "set layout in the configuration to the store's"},
+	{state.ErrNotAStore, exitNotSetUp, "name an empty folder, or take over the Maildir that is there: %s --new-store"},
+	{state.ErrLocked, exitLocked, "wait until the other run has ended, then: %s"},
+	{state.ErrNewerVersion, exitFailed, "install the newest mailferry"},
+	{state.ErrDamaged, exitFailed, "the state will be built anew from both sides: %s"},
+	{state.ErrFull, exitFailed, "make room on the disk, then: %s"},
+	{state.ErrReadOnly, exitFailed, "make the store's disk writable, then: %s"},
+	{syscall.ENOSPC, exitFailed, "make room on the disk, then: %s"},
+	{syscall.EDQUOT, exitFailed, "make room on the disk, then: %s"},
+	{mailbox.ErrTLS, exitFailed, "is the server's name right? A private authority's certificate goes into tls_ca_file, " +
+		"a self-signed one's SHA-256 into tls_pin (mailferry help configuration)"},
+	{mailbox.ErrAuth, exitAuth, "check user and password; many providers want an app password, or OAuth (token_command)"},
+	{mailbox.ErrUnavailable, exitTemporary, "the server asks to come back later; then: %s"},
+	{mailbox.ErrNetwork, exitTemporary, "try again later: %s"},
+	{mailbox.ErrProtocol, exitFailed, "nothing is lost; try again, and with -vv if it stays: %s"},
+	{mailbox.ErrQuota, exitFailed, "make room on the server, then: %s"},
+	{fs.ErrPermission, exitFailed, "are folder and files yours? Then: %s"},
+}
+
+// exitCode maps an error to its exit code.
+func exitCode(err error) int {
+	var status exitStatus
+	var detailed *config.Error
+	var command *config.SecretCommandError
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &usage), errors.As(err, &detailed):
+		return exitUsage
+	case errors.As(err, &command) && !errors.Is(err, context.Canceled):
+		return exitAuth
+	}
+	for _, row := range exitTable {
+		if errors.Is(err, row.err) {
+			return row.code
+		}
+	}
+	return exitFailed
+}
+
+// hintFor says what to do about an error. Again is the command to type again,
+// or "" where there is none.
+func hintFor(err error, again string) string {
+	var hinted hintedError
+	var usage usageError
+	switch {
+	case errors.As(err, &hinted):
+		return hinted.hint
+	case config.HintOf(err) != "":
+		return config.HintOf(err)
+	case errors.As(err, &usage):
+		return "mailferry help"
+	}
+	for _, row := range exitTable {
+		if !errors.Is(err, row.err) {
+			continue
+		}
+		if row.hint == "" || again == "" {
+			return ""
+		}
+		if !containsVerb(row.hint) {
+			return row.hint
+		}
+		return fmt.Sprintf(row.hint, again)
+	}
+	return ""
+}
+
+func containsVerb(hint string) bool { return slices.Contains([]byte(hint), '%') }
+
+// exitStatus is an error that has been reported already.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// status makes an error of a code; nil for 0.
+func status(code int) error {
+	if code == exitDone {
+		return nil
+	}
+	return exitStatus(code)
+}
+
+// usageError is about how the program was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errNotSetUp: there is no such account or store.
+var errNotSetUp = errors.New("not set up")
+
+// hintedError carries a hint of its own.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e hintedError) Unwrap() error { return e.error }

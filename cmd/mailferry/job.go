@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/ui"
+	"mailferry/state"
+	"mailferry/syncer"
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// job is one account's run.
+type job struct {
+	target  target
+	command string // "sync" or "backup"
+	flags   transferFlags
+}
+
+// reporter is a syncer.Reporter that also takes the end.
+type reporter interface {
+	syncer.Reporter
+	Summary(ui.Summary)
+}
+
+// runJobs runs one account after the other. Each has its own summary; the
+// worst exit code is the command's.
+func (a *app) runJobs(ctx context.Context, jobs []job) error {
+	code := exitDone
+	for _, j := range jobs {
+		if ctx.Err() != nil || a.stopped() {
+			code = worse(code, exitInterrupted)
+			break
+		}
+		code = worse(code, a.runJob(ctx, j))
+	}
+	return status(code)
+}
+
+// runJob runs one account and tells all about it.
+func (a *app) runJob(ctx context.Context, j job) int {
+	started := time.Now()
+	out := a.reporter(j)
+	report := &report{Reporter: out}
+	summary, err := a.transfer(ctx, j, report)
+	a.console.EndProgress()
+	if err != nil && ctx.Err() != nil {
+		// Cancelling cuts connections: whatever broke, this is why.
+		err = fmt.Errorf("%w: %w", mailbox.ErrStopped, err)
+	}
+	if errors.Is(err, state.ErrMarkerMissing) || errors.Is(err, state.ErrOtherStore) {
+		out.Guard(plan.Refusal{Reason: plan.MarkerMissing, Side: "disk"})
+	}
+	code := report.exitCode(summary, err)
+	report.tell(a.console, j.target.account.Name, j.again(), err)
+	end := ui.Summary{
+		Summary: summary, Account: j.target.account.Name, Command: j.command,
+		Duration: time.Since(started), ExitCode: code, DryRun: j.flags.dryRun,
+	}
+	if err != nil {
+		end.Err = err.Error()
+	}
+	out.Summary(end)
+	return code
+}
+
+func (a *app) reporter(j job) reporter {
+	if a.flags.json {
+		return ui.NewJSON(a.out(), j.target.account.Name)
+	}
+	return ui.Text{
+		Console: a.console, Account: j.target.account.Name,
+		DryRun: j.flags.dryRun, Verbose: a.flags.verbose > 0, Quiet: a.flags.quiet,
+	}
+}
+
+// again is the command line that does the same once more.
+func (j job) again() string {
+	text := "mailferry " + j.command + " " + j.target.typed
+	if j.flags.mirror {
+		text += " --mirror"
+	}
+	for _, pattern := range j.flags.mailboxes {
+		text += " --mailbox " + quoted(pattern)
+	}
+	return text
+}
+
+// transfer runs the engine over an account's two sides, between its hooks.
+func (a *app) transfer(ctx context.Context, j job, report *report) (syncer.Summary, error) {
+	if j.target.err != nil {
+		return syncer.Summary{}, j.target.err
+	}
+	account := j.account()
+	summary, err := a.engine(ctx, j, account, report)
+	if !j.flags.dryRun && hasChanged(summary) {
+		if hookErr := a.postSync(ctx, account, j.command, summary); hookErr != nil {
+			err = errors.Join(err, hookErr)
+		}
+	}
+	return summary, err
+}
+
+// account is the configured one with the command line's flags on top.
+func (j job) account() config.Account {
+	account := j.target.account
+	if j.flags.connections > 0 {
+		account.Connections = j.flags.connections
+	}
+	if j.flags.bandwidth.isSet {
+		account.BWLimit = j.flags.bandwidth.octets
+	}
+	if len(j.flags.patterns) > 0 {
+		account.Mailboxes = j.flags.patterns
+	}
+	return account
+}
+
+func (j job) policy(account config.Account) plan.Policy {
+	var policy plan.Policy
+	switch {
+	case j.command == config.ModeSync:
+		policy = plan.Sync()
+		policy.OnRemoteDelete = plan.Fate(account.OnRemoteDelete)
+		policy.OnLocalDelete = plan.Fate(account.OnLocalDelete)
+	case j.flags.mirror:
+		policy = plan.Mirror()
+	default:
+		policy = plan.Backup()
+	}
+	policy.MaxMessageSize = account.MaxMessageSize
+	policy.AllowDeletes = j.flags.allowDeletes
+	return policy
+}
+
+// engine opens both sides and runs syncer over them.
+func (a *app) engine(ctx context.Context, j job, account config.Account, report *report) (syncer.Summary, error) {
+	both, err := a.open(ctx, j, account)
+	if err != nil {
+		return syncer.Summary{}, err
+	}
+	summary, err := a.runEngine(ctx, j, account, both, report)
+	return summary, errors.Join(err, both.Close())
+}
+
+func (a *app) runEngine(ctx context.Context, j job, account config.Account, both *sides, report *report) (syncer.Summary, error) {
+	recover, err := both.needsRecovery(ctx)
+	if err != nil {
+		return syncer.Summary{}, err
+	}
+	options := a.options(j, account, both, report)
+	options.Recover = recover
+	if j.flags.dryRun {
+		return syncer.Run(ctx, options)
+	}
+	if j.pushes() {
+		options.RemoteMessages, options.RemoteMailboxes = both.remote, both.remote
+	}
+	return both.record(ctx, j.command, func() (syncer.Summary, error) { return runRebuilding(ctx, options, both, report) })
+}
+
+// pushes reports whether the run may write to the server at all.
+func (j job) pushes() bool { return j.command == config.ModeSync && !j.flags.dryRun }
+
+func (a *app) options(j job, account config.Account, both *sides, report *report) syncer.Options {
+	return syncer.Options{
+		Policy:        j.policy(account),
+		Remote:        both.remote,
+		Local:         both.disk,
+		LocalDelivery: both.disk,
+		LocalMessages: both.disk,
+		LocalFolders:  both.disk,
+		Base:          both.base,
+		Selects:       account.Mailboxes.Selects,
+		Connections:   account.Connections,
+		DryRun:        j.flags.dryRun,
+		Stop:          a.stop,
+		Reporter:      report,
+		Log:           a.log.With("account", account.Name),
+		Now:           time.Now,
+	}
+}
+
+// runRebuilding runs the engine, and once more with an empty state if it found
+// that the state is damaged: both sides tell what is there.
+func runRebuilding(ctx context.Context, options syncer.Options, both *sides, report *report) (syncer.Summary, error) {
+	if reason := both.base.Rebuilt(); reason != "" {
+		report.Notice("", "the state was built anew from both sides: "+reason)
+	}
+	summary, err := syncer.Run(ctx, options)
+	if !errors.Is(err, state.ErrDamaged) {
+		return summary, err
+	}
+	if err := both.base.Rebuild(ctx, err.Error()); err != nil {
+		return summary, fmt.Errorf("rebuild the state: %w", err)
+	}
+	report.Notice("", "the state was built anew from both sides: "+both.base.Rebuilt())
+	options.Recover = true
+	return syncer.Run(ctx, options)
+}
+
+func hasChanged(s syncer.Summary) bool {
+	return s.Downloaded+s.Uploaded+s.FlagsLocal+s.FlagsRemote+s.RemovedLocal+s.ExpungedRemote+s.Moved+
+		s.MailboxesCreated+s.MailboxesDeleted+s.MailboxesRenamed > 0
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/term"
+
+	"mailferry/cmd/internal/config"
+)
+
+// secrets finds the account's password, asking only where somebody can answer.
+func (a *app) secrets(account config.Account) config.Secrets {
+	secrets := config.Secrets{Account: account, Env: a.env}
+	if !a.flags.noInput && a.console.IsTerminal() && term.IsTerminal(int(a.stdin.Fd())) {
+		secrets.Prompt = a.askPassword
+	}
+	return secrets
+}
+
+// askPassword reads a line that the terminal does not show. When ctx ends, it
+// returns at once and gives the terminal back as it was.
+func (a *app) askPassword(ctx context.Context, question string) (string, error) {
+	fd := int(a.stdin.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("ask for the password: %w", err)
+	}
+	fmt.Fprint(a.console.Err(), question)
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		answered <- answer{text, err}
+	}()
+	defer fmt.Fprintln(a.console.Err())
+	select {
+	case got := <-answered:
+		if got.err != nil {
+			return "", fmt.Errorf("ask for the password: %w", got.err)
+		}
+		return string(got.text), nil
+	case <-a.stop:
+	case <-ctx.Done():
+	}
+	term.Restore(fd, before)
+	return "", context.Canceled
+}

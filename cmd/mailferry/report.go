@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"mailferry/cmd/internal/ui"
+	"mailferry/syncer"
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// maxTold is how many failures are told one by one.
+const maxTold = 20
+
+// report passes a run's reports on and remembers what the end has to tell.
+type report struct {
+	syncer.Reporter
+	mu       sync.Mutex
+	refusals []plan.Refusal
+	failures []string // at most maxTold
+	failed   int
+	troubles []trouble
+}
+
+type trouble struct {
+	name mailbox.Name
+	err  error
+}
+
+// Action remembers failures.
+func (r *report) Action(action plan.Action, result syncer.Result, err error) {
+	if result == syncer.Failed {
+		r.mu.Lock()
+		if r.failed++; len(r.failures) < maxTold {
+			r.failures = append(r.failures, strings.Join(strings.Fields(ui.ActionLine(action)), " ")+": "+fmt.Sprint(err))
+		}
+		r.mu.Unlock()
+	}
+	r.Reporter.Action(action, result, err)
+}
+
+// Guard remembers refusals.
+func (r *report) Guard(refusal plan.Refusal) {
+	r.mu.Lock()
+	r.refusals = append(r.refusals, refusal)
+	r.mu.Unlock()
+	r.Reporter.Guard(refusal)
+}
+
+// Trouble remembers what went wrong with a mailbox.
+func (r *report) Trouble(name mailbox.Name, err error) {
+	r.mu.Lock()
+	r.troubles = append(r.troubles, trouble{name, err})
+	r.mu.Unlock()
+	r.Reporter.Trouble(name, err)
+}
+
+// exitCode is the run's, given what ended it early. A guard outweighs messages
+// that failed: only a person can go on from there.
+func (r *report) exitCode(summary syncer.Summary, err error) int {
+	code := exitCode(err)
+	if len(r.refusals) > 0 || summary.Guarded > 0 {
+		code = worse(code, exitGuarded)
+	}
+	if summary.Failed > 0 || r.failed > 0 || len(r.troubles) > 0 {
+		code = worse(code, exitPartly)
+	}
+	return code
+}
+
+// tell prints one block for everything that went wrong and was not told yet.
+// Again is the command to type again.
+func (r *report) tell(console *ui.Console, account, again string, err error) {
+	if err != nil {
+		text := err.Error()
+		if exitCode(err) == exitInterrupted {
+			text = "interrupted"
+		}
+		console.Error(account+": "+text, hintFor(err, again))
+	}
+	for i, t := range r.troubles {
+		if i == maxTold {
+			console.Error(fmt.Sprintf("%s: %d more mailboxes have trouble", account, len(r.troubles)-i), "mailferry ... --json names all")
+			break
+		}
+		text := account
+		if t.name != "" {
+			text += ": " + string(t.name)
+		}
+		hint := hintFor(t.err, again)
+		if hint == "" {
+			hint = "the rest is done; this mailbox is tried again by: " + again
+		}
+		console.Error(text+": "+t.err.Error(), hint)
+	}
+	if r.failed > 0 {
+		text := fmt.Sprintf("%s: %d failed:\n%s", account, r.failed, strings.Join(r.failures, "\n"))
+		if more := r.failed - len(r.failures); more > 0 {
+			text += fmt.Sprintf("\nand %d more", more)
+		}
+		console.Error(text, "the rest is done; these are tried again by: "+again)
+	}
+	if len(r.refusals) > 0 {
+		console.Error(account+": "+guardText(r.refusals), guardHint(r.refusals, again))
+	}
+}
+
+// guardText says exactly what was seen.
+func guardText(refusals []plan.Refusal) string {
+	lines := []string{"deletions were refused; everything else was done"}
+	for _, r := range refusals {
+		lines = append(lines, fmt.Sprintf("%s: %s", nameOr(r.Mailbox, "all mailboxes"), refusalText(r)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func refusalText(r plan.Refusal) string {
+	here, there := "the server", "on disk"
+	if r.Side == "disk" {
+		here, there = "the disk", "on the server"
+	}
+	switch r.Reason {
+	case plan.Emptied:
+		return fmt.Sprintf("all %d messages are gone from %s; %d would be deleted %s", r.Known, here, r.Deletions, there)
+	case plan.UIDValidity:
+		return fmt.Sprintf("the server numbers the messages anew, and %d of %d are not found again; they would be deleted %s",
+			r.Deletions, r.Known, there)
+	case plan.MarkerMissing:
+		return "the store's marker is missing"
+	}
+	return fmt.Sprintf("%d of %d messages are gone from %s, more than usual; they would be deleted %s", r.Deletions, r.Known, here, there)
+}
+
+// guardHint names both ways out.
+func guardHint(refusals []plan.Refusal, again string) string {
+	total, disk := 0, false
+	for _, r := range refusals {
+		total += r.Deletions
+		disk = disk || r.Side == "disk"
+	}
+	hint := fmt.Sprintf("if they were deleted on purpose: %s --allow-deletes %d", again, total)
+	if disk {
+		return hint + "\nif they were lost on disk, this puts them back: " + backupInstead(again)
+	}
+	return hint + "\nif not, put them back on the server, or keep what is on disk by on_remote_delete = \"keep\""
+}
+
+// backupInstead turns a command line into a backup of the same account.
+func backupInstead(again string) string {
+	words := strings.SplitN(again, " ", 3)
+	if len(words) < 3 {
+		return "mailferry backup"
+	}
+	return words[0] + " backup " + words[2]
+}
+
+func nameOr(name mailbox.Name, otherwise string) string {
+	if name == "" {
+		return otherwise
+	}
+	return string(name)
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/ui"
+)
+
+// app is what all commands share.
+type app struct {
+	console *ui.Console
+	stdin   *os.File
+	env     func(string) string
+	flags   globalFlags
+	log     *slog.Logger
+	// stop is closed when the user asks to stop.
+	stop <-chan struct{}
+	// parsed says that the command line was understood, so that an error is
+	// no longer about how the program was called.
+	parsed bool
+	config *config.Config
+}
+
+// globalFlags are the flags of every command.
+type globalFlags struct {
+	config    string
+	json      bool
+	quiet     bool
+	verbose   int
+	noInput   bool
+	noColor   bool
+	logFormat string
+}
+
+// execute runs a command line and returns the exit code.
+func execute(args []string) int {
+	a := &app{
+		console: ui.NewConsole(os.Stdout, os.Stderr),
+		stdin:   os.Stdin,
+		env:     os.Getenv,
+		log:     slog.New(slog.DiscardHandler),
+	}
+	ctx, release := a.watchSignals(context.Background())
+	defer release()
+	root := newRootCommand(a)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.parsed {
+		err = usageError{err}
+	}
+	return a.conclude(err)
+}
+
+// conclude reports an error that was not reported yet.
+func (a *app) conclude(err error) int {
+	var status exitStatus
+	if err == nil || errors.As(err, &status) {
+		return int(status)
+	}
+	a.console.EndProgress()
+	a.console.Error(err.Error(), hintFor(err, ""))
+	return exitCode(err)
+}
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mailferry",
+		Short: "Keep mail on an IMAP server and in a Maildir the same, or back it up",
+		Long: `mailferry keeps a mailbox on an IMAP server and a Maildir on disk the same, or
+backs the mailbox up.
+
+  mailferry demo                          see it work; needs no account
+  mailferry backup URL DIR                copy all mail to DIR, change nothing on the server
+  mailferry sync URL DIR                  two-way: what changes on one side changes on the other
+
+A URL is imaps://user@imap.example.com; an @ in the user is written %40.
+Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              noCommand,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.prepare() },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(a.console.Out())
+	root.SetErr(a.console.Err())
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.flags.config, "config", "", "configuration `FILE`")
+	flags.BoolVar(&a.flags.json, "json", false, "results as JSON, one object a line")
+	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no progress, only errors")
+	flags.CountVarP(&a.flags.verbose, "verbose", "v", "tell more; -vv tells all")
+	flags.BoolVar(&a.flags.noInput, "no-input", false, "never ask anything")
+	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also NO_COLOR)")
+	flags.StringVar(&a.flags.logFormat, "log-format", "text", "format of what -v tells: text or json")
+	root.AddCommand(
+		newBackupCommand(a), newSyncCommand(a), newRunCommand(a), newDemoCommand(a), newUndoCommand(a),
+		newStateCommand(a), newConfigCommand(a), newVersionCommand(a), newCompletionCommand(a),
+	)
+	root.SetHelpCommand(newHelpCommand(a))
+	return root
+}
+
+// noCommand explains an argument that is no command, and the nearest one.
+func noCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2
+	err := usagef("unknown command %q", args[0])
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		return hintedError{err, fmt.Sprintf("did you mean %q?", near[0])}
+	}
+	return err
+}
+
+// prepare runs before every command, once its flags and arguments are right.
+func (a *app) prepare() error {
+	if format := a.flags.logFormat; format != "text" && format != "json" {
+		return fmt.Errorf("--log-format %q: allowed are text and json", format)
+	}
+	a.parsed = true
+	color := a.console.IsTerminal() && !a.flags.noColor && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
+	a.log = ui.NewLog(a.console.Err(), a.flags.logFormat, a.flags.verbose, color)
+	return nil
+}
+
+// out is where results go.
+func (a *app) out() io.Writer { return a.console.Out() }
+
+// loadConfig reads the configuration once.
+func (a *app) loadConfig() (*config.Config, error) {
+	if a.config != nil {
+		return a.config, nil
+	}
+	path, explicit := config.FilePath(a.flags.config, a.env)
+	loaded, err := config.Load(path, explicit, a.env)
+	if err != nil {
+		return nil, err
+	}
+	a.config = loaded
+	return loaded, nil
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mailferry": main})
+}
+
+// Each script has an IMAP server of its own at $IMAP_URL, with the commands
+//
+//	imap create MAILBOX
+//	imap append MAILBOX FILE [FLAG...]
+//	imap flag MAILBOX UID +FLAG|-FLAG...
+//	imap expunge MAILBOX UID...
+//	imap show MAILBOX         uid, flags and subject of each message
+//	disk DIR                  folder, flags and subject of each message file
+//	exits CODE COMMAND...     runs a command that has to end with this code
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("..", "..", "testdata", "script"),
+		Setup: func(env *testscript.Env) error {
+			server, err := startDemoServer()
+			if err != nil {
+				return err
+			}
+			env.Defer(func() { server.Close() })
+			env.Values["server"] = server
+			home := filepath.Join(env.WorkDir, "home")
+			env.Setenv("HOME", home)
+			env.Setenv("IMAP_URL", server.url())
+			env.Setenv("MAILFERRY_PASSWORD", demoPassword)
+			return os.Mkdir(home, 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"imap": scriptIMAP, "disk": scriptDisk, "exits": scriptExits},
+	})
+}
+
+func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func scriptIMAP(ts *testscript.TestScript, _ bool, args []string) {
+	c, err := ts.Value("server").(*demoServer).client()
+	ts.Check(err)
+	defer c.Close()
+	name := args[1]
+	switch args[0] {
+	case "create":
+		ts.Check(c.Create(name, nil).Wait())
+	case "append":
+		text := strings.ReplaceAll(ts.ReadFile(args[2]), "\n", "\r\n")
+		ts.Check(appendMessage(c, name, []byte(text), time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC), imapFlags(args[3:])...))
+	case "flag":
+		for _, flag := range args[3:] {
+			op := imap.StoreFlagsAdd
+			if flag[0] == '-' {
+				op = imap.StoreFlagsDel
+			}
+			ts.Check(changeFlags(c, name, scriptUID(ts, args[2]), op, imap.Flag(flag[1:])))
+		}
+	case "expunge":
+		for _, text := range args[2:] {
+			uid := scriptUID(ts, text)
+			ts.Check(changeFlags(c, name, uid, imap.StoreFlagsAdd, imap.FlagDeleted))
+			ts.Check(c.UIDExpunge(imap.UIDSetNum(uid)).Close())
+		}
+	case "show":
+		messages, err := remoteMessages(c, name)
+		ts.Check(err)
+		for _, m := range messages {
+			fmt.Fprintln(ts.Stdout(), m.UID, flagText(m), subject(string(m.BodySection[0].Bytes)))
+		}
+	default:
+		ts.Fatalf("imap %s: no such command", args[0])
+	}
+}
+
+func scriptUID(ts *testscript.TestScript, text string) imap.UID {
+	uid, err := strconv.ParseUint(text, 10, 32)
+	ts.Check(err)
+	return imap.UID(uid)
+}
+
+func imapFlags(names []string) []imap.Flag {
+	flags := make([]imap.Flag, len(names))
+	for i, name := range names {
+		flags[i] = imap.Flag(name)
+	}
+	return flags
+}
+
+// flagText is the flags as [\Flagged \Seen], sorted.
+func flagText(m *imapclient.FetchMessageBuffer) string {
+	names := make([]string, len(m.Flags))
+	for i, flag := range m.Flags {
+		names[i] = strings.ToLower(string(flag))
+	}
+	slices.Sort(names)
+	return "[" + strings.Join(names, " ") + "]"
+}
+
+func subject(text string) string {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, "Subject: "); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return "-"
+}
+
+// scriptDisk reads a Maildir with no code of ours.
+func scriptDisk(ts *testscript.TestScript, _ bool, args []string) {
+	root := ts.MkAbs(args[0])
+	var lines []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			if entry != nil && entry.Name() == ".mailferry" {
+				return filepath.SkipDir
+			}
+			return err
+		}
+		part := filepath.Base(filepath.Dir(path))
+		if part != "cur" && part != "new" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(filepath.Dir(path)))
+		_, flags, _ := strings.Cut(entry.Name(), ":2,")
+		lines = append(lines, fmt.Sprintf("%s [%s] %s", folder, flags, subject(string(text))))
+		return err
+	})
+	ts.Check(err)
+	slices.Sort(lines)
+	for _, line := range lines {
+		fmt.Fprintln(ts.Stdout(), line)
+	}
+}

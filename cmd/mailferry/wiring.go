@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"mailferry/cmd/internal/config"
+	"mailferry/maildirout"
+	"mailferry/state"
+	"mailferry/syncer"
+	"mailferry/syncer/imapremote"
+	"mailferry/syncer/imapremote/wire"
+)
+
+// sides is what a run works on.
+type sides struct {
+	remote *imapremote.Account
+	disk   *maildirout.Store
+	base   *state.Store
+	// scratch is an empty folder that stands for a store which a dry run must
+	// not make.
+	scratch string
+}
+
+// open opens both sides. A folder that is no store yet becomes one only after
+// the server has let us in: a mistyped user must not leave a store behind that
+// belongs to nobody.
+func (a *app) open(ctx context.Context, j job, account config.Account) (_ *sides, err error) {
+	both := &sides{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, both.Close())
+		}
+	}()
+	local := func(ctx context.Context) error { return both.openLocal(ctx, a, account, j.flags) }
+	remote := func(ctx context.Context) error { return both.openRemote(ctx, a, account, !j.pushes()) }
+	hook := func(ctx context.Context) error {
+		if j.flags.dryRun {
+			return nil
+		}
+		return a.preSync(ctx, account, j.command)
+	}
+	steps := []func(context.Context) error{local, hook, remote}
+	if _, err := state.ReadMarker(account.Store); err != nil {
+		probe := func(ctx context.Context) error { return a.probe(ctx, account, j.flags) }
+		steps = []func(context.Context) error{probe, hook, remote, local}
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return both, nil
+}
+
+// probe finds out whether the account's store can be made, and makes nothing.
+func (a *app) probe(ctx context.Context, account config.Account, flags transferFlags) error {
+	options := a.stateOptions(account, flags)
+	options.ReadOnly = true
+	store, err := state.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	return store.Close()
+}
+
+func (a *app) stateOptions(account config.Account, flags transferFlags) state.Options {
+	return state.Options{
+		Dir:      account.Store,
+		Notes:    config.StateDir(a.env),
+		Identity: state.Identity{Account: account.Name, URL: identityURL(account), Layout: account.Layout},
+		NewStore: flags.newStore,
+		ReadOnly: flags.dryRun,
+		Now:      time.Now,
+		Log:      a.log,
+	}
+}
+
+// identityURL is what a store remembers its server by.
+func identityURL(account config.Account) string {
+	if url := account.Server.String(); url != "" {
+		return url
+	}
+	return "tunnel:" + account.Name
+}
+
+func (s *sides) openLocal(ctx context.Context, a *app, account config.Account, flags transferFlags) error {
+	base, err := state.Open(ctx, a.stateOptions(account, flags))
+	if err != nil {
+		return err
+	}
+	s.base = base
+	dir := account.Store
+	if _, err := os.Stat(dir); flags.dryRun && errors.Is(err, os.ErrNotExist) {
+		if s.scratch, err = os.MkdirTemp("", "mailferry-dry-run-"); err != nil {
+			return err
+		}
+		dir = s.scratch
+	}
+	s.disk, err = openDisk(a, account, dir)
+	return err
+}
+
+func openDisk(a *app, account config.Account, dir string) (*maildirout.Store, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return maildirout.Open(maildirout.Options{
+		Dir:    dir,
+		Layout: maildirout.Layout(account.Layout),
+		Now:    time.Now,
+		Host:   host,
+		Log:    a.log,
+	})
+}
+
+// openRemote connects and logs in.
+func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, readOnly bool) error {
+	tlsConfig, err := account.TLSConfig()
+	if err != nil {
+		return err
+	}
+	secrets := a.secrets(account)
+	auth := account.Auth
+	if auth == "auto" && len(account.TokenCommand) > 0 {
+		auth = "xoauth2"
+	}
+	dialer := wire.Dialer{Addr: account.Server.Addr(), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel}
+	if account.BWLimit > 0 {
+		dialer.Limiter = limiter(ctx, account.BWLimit)
+	}
+	s.remote, err = imapremote.Open(ctx, imapremote.Options{
+		Dialer:      dialer,
+		User:        account.Server.User,
+		Auth:        auth,
+		Password:    secrets.Password,
+		Token:       secrets.Token,
+		Connections: account.Connections,
+		ReadOnly:    readOnly,
+		Log:         a.log.With("account", account.Name),
+	})
+	if errors.Is(err, config.ErrNoPassword) {
+		return hintedError{err, secrets.PasswordHint()}
+	}
+	return err
+}
+
+func security(account config.Account) wire.Security {
+	switch {
+	case len(account.Tunnel) > 0:
+		return wire.Tunnel
+	case account.Server.Security == config.StartTLS:
+		return wire.StartTLS
+	case account.Server.Security == config.Plain:
+		return wire.Plain
+	}
+	return wire.TLS
+}
+
+// limiter keeps all of an account's connections together below a rate.
+func limiter(ctx context.Context, octetsPerSecond int64) func(int) {
+	burst := int(min(max(octetsPerSecond/4, 1<<10), 1<<20))
+	bucket := rate.NewLimiter(rate.Limit(octetsPerSecond), burst)
+	return func(octets int) {
+		for octets > 0 {
+			part := min(octets, burst)
+			// An error is ctx's; the transfer itself notices it.
+			if bucket.WaitN(ctx, part) != nil {
+				return
+			}
+			octets -= part
+		}
+	}
+}
+
+// needsRecovery reports whether the last run may have left something behind.
+func (s *sides) needsRecovery(ctx context.Context) (bool, error) {
+	if !s.base.Clean() || s.base.Rebuilt() != "" {
+		return true, nil
+	}
+	runs, err := s.base.Runs(ctx, 1)
+	return len(runs) > 0 && !runs[0].OK, err
+}
+
+// record surrounds a run by its entry in the state.
+func (s *sides) record(ctx context.Context, command string, run func() (syncer.Summary, error)) (syncer.Summary, error) {
+	id, err := s.base.BeginRun(ctx, command)
+	if err != nil {
+		return syncer.Summary{}, err
+	}
+	summary, runErr := run()
+	text := ""
+	if runErr != nil {
+		text = runErr.Error()
+	}
+	counts, err := json.Marshal(summary)
+	if err != nil {
+		return summary, errors.Join(runErr, err)
+	}
+	// The entry is written even when the user has cancelled the run.
+	ok := runErr == nil && summary.Failed == 0 && summary.Guarded == 0
+	if err := s.base.EndRun(context.WithoutCancel(ctx), id, ok, text, string(counts)); err != nil {
+		return summary, errors.Join(runErr, fmt.Errorf("record the run: %w", err))
+	}
+	return summary, runErr
+}
+
+// Close closes what is open.
+func (s *sides) Close() error {
+	var errs []error
+	if s.remote != nil {
+		// All that was asked for has been answered: how the server takes its
+		// leave changes nothing.
+		_ = s.remote.Close()
+	}
+	if s.disk != nil {
+		errs = append(errs, s.disk.Close())
+	}
+	if s.base != nil {
+		errs = append(errs, s.base.Close())
+	}
+	if s.scratch != "" {
+		errs = append(errs, os.RemoveAll(s.scratch))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,6 @@
+//go:build !windows
+
+package maildirout
+
+// separator stands between a file's key and its flags.
+const separator = ':'

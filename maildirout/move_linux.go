@@ -1,0 +1,29 @@
+package maildirout
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// moveFile renames a file and refuses to overwrite: fs.ErrExist.
+// fs.ErrNotExist if it is not, or no longer, there.
+func (s *Store) moveFile(from, to place) error {
+	source, err := from.folder.sub(from.sub)
+	if err != nil {
+		return err
+	}
+	target, err := to.folder.sub(to.sub)
+	if err != nil {
+		return err
+	}
+	err = unix.Renameat2(int(source.Fd()), from.name, int(target.Fd()), to.name, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return moveChecked(s.root, from, to) // NFS, for one, has no such rename
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from.path(), New: to.path(), Err: err}
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package maildirout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"mailferry/syncer/mailbox"
+)
+
+// createFile makes a file that must not be there yet, with fileMode whatever
+// the umask.
+func createFile(root *os.Root, name string) (*os.File, error) {
+	file, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Chmod(fileMode); err != nil {
+		file.Close()
+		root.Remove(name)
+		return nil, err
+	}
+	return file, nil
+}
+
+// Receive writes a message of size octets to the folder's tmp and reads no
+// further. A body that ends early (io.ErrUnexpectedEOF) or cannot be written
+// leaves nothing behind. mailbox.ErrNotFound if there is no such folder.
+func (s *Store) Receive(ctx context.Context, name mailbox.Name, size int64, body io.Reader) (mailbox.Draft, error) {
+	f, err := s.openFolder(name)
+	if err != nil {
+		return mailbox.Draft{}, err
+	}
+	defer f.close()
+	key, err := s.keys.next()
+	if err != nil {
+		return mailbox.Draft{}, err
+	}
+	s.holdDraft(key)
+	b := s.buffers.Get().(*buffers)
+	defer s.buffers.Put(b)
+	r := recorder{root: f.root, name: "tmp/" + draftName(key), buffers: b, digest: NewDigest()}
+	if err := r.record(ctx, size, body); err != nil {
+		s.dropDraft(key)
+		return mailbox.Draft{}, fmt.Errorf("receive for %s: %w", name, s.explain(err))
+	}
+	content := r.digest.Content()
+	content.Verbatim = r.verbatim
+	if r.verbatim {
+		key += verbatimMark
+	}
+	return mailbox.Draft{Name: name, Key: key, Content: content}, nil
+}
+
+func (s *Store) holdDraft(key mailbox.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drafts[draftName(key)] = struct{}{}
+}
+
+func (s *Store) dropDraft(key mailbox.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.drafts, draftName(key))
+}
+
+// explain adds how much room there is to an error of a full disk.
+func (s *Store) explain(err error) error {
+	if !errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	free, known := freeSpace(s.dir)
+	if !known {
+		return err
+	}
+	return fmt.Errorf("%w (%d octets free)", err, free)
+}
+
+// recorder writes one message, in disk form as long as that is possible.
+type recorder struct {
+	root    *os.Root
+	name    string
+	file    *os.File
+	buffers *buffers
+	digest  *Digest
+
+	verbatim bool
+	cr       bool  // a CR is read and not written, as an LF may follow
+	written  int64 // octets in the file
+}
+
+func (r *recorder) record(ctx context.Context, size int64, body io.Reader) (err error) {
+	if size < 0 {
+		return fmt.Errorf("a message of %d octets", size)
+	}
+	if r.file, err = createFile(r.root, r.name); err != nil {
+		return err
+	}
+	defer func() {
+		if closed := r.file.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			r.root.Remove(r.name)
+		}
+	}()
+	for left := size; left > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := io.ReadFull(body, r.buffers.in[:min(left, chunk)])
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("%d of %d octets: %w", size-left+int64(n), size, err)
+		}
+		left -= int64(n)
+		if err := r.write(r.buffers.in[:n]); err != nil {
+			return err
+		}
+	}
+	if r.cr {
+		return r.turnVerbatim()
+	}
+	return nil
+}
+
+func (r *recorder) write(p []byte) error {
+	r.digest.Write(p)
+	if !r.verbatim {
+		disk, cr, ok := toDisk(r.buffers.out[:0], p, r.cr)
+		if ok {
+			r.cr = cr
+			return r.put(disk)
+		}
+		if err := r.turnVerbatim(); err != nil {
+			return err
+		}
+	}
+	return r.put(p)
+}
+
+func (r *recorder) put(p []byte) error {
+	n, err := r.file.Write(p)
+	r.written += int64(n)
+	return err
+}
+
+// turnVerbatim makes the file hold the wire form of what was written so far,
+// and of what follows. It uses only half of the buffers, as the other half may
+// hold what comes next.
+func (r *recorder) turnVerbatim() error {
+	r.verbatim = true
+	if r.written > 0 {
+		if err := r.rewrite(); err != nil {
+			return err
+		}
+	}
+	if r.cr {
+		r.cr = false
+		return r.put([]byte{'\r'})
+	}
+	return nil
+}
+
+func (r *recorder) rewrite() (err error) {
+	name := r.name + ".v"
+	file, err := createFile(r.root, name)
+	if err != nil {
+		return err
+	}
+	if err = expand(file, io.NewSectionReader(r.file, 0, r.written), r.buffers.out[:]); err == nil {
+		err = r.root.Rename(name, r.name)
+	}
+	if err != nil {
+		file.Close()
+		r.root.Remove(name)
+		return err
+	}
+	r.file.Close() // the old one has no name any more
+	r.file = file
+	r.written, err = file.Seek(0, io.SeekCurrent)
+	return err
+}
+
+// expand copies a file in disk form as wire form, with buf as only memory.
+func expand(to io.Writer, from io.Reader, buf []byte) error {
+	third := len(buf) / 3
+	for {
+		n, err := from.Read(buf[:third])
+		if _, err := to.Write(toWire(buf[third:third], buf[:n])); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

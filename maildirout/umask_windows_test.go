@@ -1,0 +1,3 @@
+package maildirout
+
+func setUmask(mask int) int { return mask }

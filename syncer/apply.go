@@ -1,0 +1,230 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// apply carries the plans out: mailboxes are made first, then messages travel,
+// then flags change, and only then is anything deleted. What was left undone
+// keeps its mailbox's checkpoint where it is.
+func (r *run) apply(ctx context.Context, boxes []*box) error {
+	for _, b := range boxes {
+		if err := r.prepareOrLeave(ctx, b); err != nil {
+			return err
+		}
+	}
+	boxes = taking(boxes)
+	for _, step := range []func(context.Context, []*box) error{
+		r.transfer,
+		func(ctx context.Context, boxes []*box) error { return r.each(ctx, boxes, r.changeFlags) },
+		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.removeMessages) },
+		r.deleteMailboxes,
+		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.settle) },
+	} {
+		if r.isStopped() {
+			return mailbox.ErrStopped
+		}
+		if err := step(ctx, boxes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actions are those of the given kinds.
+func (b *box) actions(kinds ...plan.Kind) []plan.Action {
+	var list []plan.Action
+	for _, action := range b.plan.Actions {
+		if slices.Contains(kinds, action.Kind) {
+			list = append(list, action)
+		}
+	}
+	return list
+}
+
+func (r *run) prepareOrLeave(ctx context.Context, b *box) error {
+	err := r.prepare(ctx, b)
+	if err != nil && !isFatal(err) && ctx.Err() == nil {
+		b.isOut, b.halted = true, true
+		return nil
+	}
+	return err
+}
+
+// prepare makes the mailbox known and existing on both sides, and writes what
+// needs no action: links matched by content, together with the UIDVALIDITY
+// that their UIDs belong to, in one transaction.
+func (r *run) prepare(ctx context.Context, b *box) error {
+	known := &b.base.Known
+	for _, action := range b.actions(plan.RenameMailboxLocal, plan.RenameMailboxRemote) {
+		if err := r.renameMailbox(ctx, b, action); err != nil {
+			return err
+		}
+	}
+	if known.ID == 0 {
+		if b.remote.Missing && !r.Policy.Push.Mailboxes {
+			b.isOut = true // a folder that this policy leaves alone
+			return nil
+		}
+		id, err := r.Base.Add(ctx, b.name)
+		if err != nil {
+			return &stateError{err}
+		}
+		known.ID = id
+	}
+	for _, action := range b.actions(plan.CreateMailboxLocal, plan.CreateMailboxRemote) {
+		if err := r.createMailbox(ctx, b, action); err != nil {
+			return err
+		}
+	}
+	if b.remote.Missing && b.local.Missing {
+		if err := r.Base.Forget(ctx, known.ID); err != nil {
+			return &stateError{err}
+		}
+		b.isOut = true
+		return nil
+	}
+	return r.writeBooks(ctx, b)
+}
+
+func (r *run) writeBooks(ctx context.Context, b *box) error {
+	known := &b.base.Known
+	hasRemote, hasLocal := known.HasRemote || !b.remote.Missing, known.HasLocal || !b.local.Missing
+	isFirst := !known.HasRemote && !b.remote.Missing || !known.HasLocal && !b.local.Missing
+	if len(b.plan.Put) == 0 && len(b.plan.Forget) == 0 && !isFirst && !b.plan.Renumbered {
+		return nil
+	}
+	commit := mailbox.Commit{Mailbox: known.ID, Put: b.plan.Put, Forget: b.plan.Forget}
+	if isFirst || b.plan.Renumbered {
+		// Only the UIDVALIDITY: everything else is for the checkpoint.
+		commit.Checkpoint = &mailbox.Checkpoint{
+			Remote:    mailbox.Status{UIDValidity: b.remote.Status.UIDValidity},
+			HasRemote: hasRemote, HasLocal: hasLocal,
+		}
+	}
+	return r.commit(ctx, commit)
+}
+
+func (r *run) commit(ctx context.Context, commits ...mailbox.Commit) error {
+	if err := r.Base.Commit(ctx, commits...); err != nil {
+		return &stateError{err}
+	}
+	return nil
+}
+
+func (r *run) createMailbox(ctx context.Context, b *box, action plan.Action) error {
+	var err error
+	if action.Kind == plan.CreateMailboxLocal {
+		err = r.LocalFolders.Create(ctx, b.name)
+	} else {
+		err = r.RemoteMailboxes.Create(ctx, b.name)
+	}
+	if errors.Is(err, mailbox.ErrExists) {
+		err = nil
+	}
+	if err != nil {
+		r.tally.failed(action, err)
+		return err
+	}
+	if action.Kind == plan.CreateMailboxLocal {
+		b.local.Missing = false
+	} else if err := r.lookAtCreated(ctx, b); err != nil {
+		r.tally.failed(action, err)
+		return err
+	}
+	r.tally.done(action)
+	return nil
+}
+
+// lookAtCreated learns the UIDVALIDITY of a mailbox that was just made.
+func (r *run) lookAtCreated(ctx context.Context, b *box) error {
+	seen, err := r.Remote.Observe(ctx, b.name, mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
+	if err != nil {
+		return err
+	}
+	b.remote.Missing, b.remote.Observation = false, seen
+	if seen.Status.Messages > 0 {
+		b.halted = true // somebody else made it first; the next run sees it whole
+	}
+	return nil
+}
+
+// renameMailbox renames on the side that still has the old name. With IMAP's
+// RENAME those below follow, so a child may be where it belongs already.
+func (r *run) renameMailbox(ctx context.Context, b *box, action plan.Action) error {
+	var err error
+	if action.Kind == plan.RenameMailboxLocal {
+		err = r.LocalFolders.Rename(ctx, action.Mailbox, action.To)
+	} else {
+		err = r.renameRemote(ctx, action)
+	}
+	if err == nil {
+		if err := r.Base.Rename(ctx, b.base.Known.ID, action.To); err != nil {
+			return &stateError{err}
+		}
+		r.tally.done(action)
+		return nil
+	}
+	r.tally.failed(action, err)
+	return err
+}
+
+func (r *run) renameRemote(ctx context.Context, action plan.Action) error {
+	err := r.RemoteMailboxes.Rename(ctx, action.Mailbox, action.To)
+	if err == nil || action.Mailbox.Parent() == "" || !strings.Contains(string(action.To), "/") {
+		return err
+	}
+	exists, lookErr := r.Remote.Exists(ctx, action.To)
+	if lookErr == nil && exists {
+		return nil
+	}
+	return err
+}
+
+// deleteMailboxes follows the deletion of mailboxes whose messages are all
+// gone by now, the deepest first.
+func (r *run) deleteMailboxes(ctx context.Context, boxes []*box) error {
+	for _, b := range slices.Backward(boxes) {
+		for _, action := range b.actions(plan.DeleteMailboxLocal, plan.DeleteMailboxRemote) {
+			if b.isOut || b.halted {
+				r.tally.stale(action)
+				continue
+			}
+			err := r.deleteMailbox(ctx, b, action)
+			switch {
+			case err == nil:
+				if err := r.Base.Forget(ctx, b.base.Known.ID); err != nil {
+					return &stateError{err}
+				}
+				r.tally.done(action)
+			case isFatal(err):
+				return err
+			default:
+				r.tally.failed(action, err)
+			}
+			b.isOut = true
+		}
+	}
+	return nil
+}
+
+func (r *run) deleteMailbox(ctx context.Context, b *box, action plan.Action) error {
+	if action.Kind == plan.DeleteMailboxRemote {
+		return r.RemoteMailboxes.Delete(ctx, b.name)
+	}
+	left, _, err := r.Local.List(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("%d messages arrived meanwhile; the folder is kept", len(left))
+	}
+	return r.LocalFolders.Delete(ctx, b.name)
+}

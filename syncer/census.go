@@ -1,0 +1,171 @@
+package syncer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// stampGranularity is how coarse a file system's clock may be: a folder that
+// changed so shortly before it was listed may have changed again unnoticed.
+const stampGranularity = 2 * time.Second
+
+// box is one mailbox in one run.
+type box struct {
+	name mailbox.Name
+	// listed is nil for a mailbox that the server's listing does not have.
+	listed *mailbox.Listed
+	// remoteSame and localSame say that the checkpoint proves that nothing
+	// changed there.
+	remoteSame, localSame bool
+	// isOut says that the mailbox is left alone in this run, for a reason
+	// that was reported.
+	isOut bool
+	// halted says that something was left undone: no checkpoint.
+	halted bool
+
+	base   plan.Base
+	remote plan.Remote
+	local  plan.Local
+	plan   plan.Plan
+}
+
+func (b *box) ref() mailbox.Ref {
+	return mailbox.Ref{Name: b.name, UIDValidity: b.remote.Status.UIDValidity}
+}
+
+// row returns what the server said of a message, nil if it said nothing.
+func (b *box) row(uid mailbox.UID) *mailbox.RemoteMessage {
+	i, ok := slices.BinarySearchFunc(b.remote.Messages, uid, func(m mailbox.RemoteMessage, uid mailbox.UID) int {
+		return cmp.Compare(m.UID, uid)
+	})
+	if !ok {
+		return nil
+	}
+	return &b.remote.Messages[i]
+}
+
+// census lists both sides and returns the mailboxes that may have changed,
+// sorted by name, and how many messages the others have.
+func (r *run) census(ctx context.Context) (boxes []*box, untouched int, err error) {
+	r.tally.advance(func(p *Progress) { p.Phase = "looking" })
+	known, listed, folders, err := r.listBothSides(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	byName := map[mailbox.Name]*box{}
+	at := func(name mailbox.Name) *box {
+		if byName[name] == nil {
+			byName[name] = &box{
+				name:   name,
+				base:   plan.Base{Known: mailbox.Known{Name: name}},
+				remote: plan.Remote{Missing: true},
+				local:  plan.Local{Missing: true},
+			}
+		}
+		return byName[name]
+	}
+	var trash mailbox.Name
+	for i := range listed {
+		b := at(listed[i].Name)
+		b.listed, b.remote.Missing = &listed[i], false
+		if slices.Contains(listed[i].Attributes, `\Trash`) && trash == "" {
+			trash = listed[i].Name
+		}
+	}
+	for _, name := range folders {
+		at(name).local.Missing = false
+	}
+	for _, k := range known {
+		at(k.Name).base.Known = k
+	}
+	for _, b := range byName {
+		if r.Selects != nil && !r.Selects(b.name) {
+			continue
+		}
+		b.remote.Trash = trash
+		boxes = append(boxes, b)
+	}
+	slices.SortFunc(boxes, func(a, b *box) int { return cmp.Compare(a.name, b.name) })
+	r.tally.mailboxes(len(boxes))
+	return r.changed(ctx, boxes)
+}
+
+func (r *run) listBothSides(ctx context.Context) (known []mailbox.Known, listed []mailbox.Listed, folders []mailbox.Name, err error) {
+	if known, err = r.Base.Mailboxes(ctx); err != nil {
+		return nil, nil, nil, fmt.Errorf("state: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		listed, err = r.Remote.List(ctx)
+		return err
+	})
+	group.Go(func() (err error) {
+		folders, err = r.Local.Folders(ctx)
+		return err
+	})
+	return known, listed, folders, group.Wait()
+}
+
+// changed leaves out the mailboxes that both checkpoints prove unchanged, and
+// proves the absence of those that the server's listing lacks.
+func (r *run) changed(ctx context.Context, boxes []*box) (touched []*box, untouched int, err error) {
+	for _, b := range boxes {
+		known := b.base.Known
+		if b.listed != nil {
+			status := b.listed.Status
+			b.remoteSame = known.HasRemote && status != nil && *status == known.Remote &&
+				status.HighestModSeq != 0 && status.UIDValidity != 0
+		} else if known.HasRemote {
+			r.proveMissing(ctx, b)
+		}
+		if !b.local.Missing && known.HasLocal {
+			stamp, err := r.Local.Stamp(ctx, b.name)
+			b.localSame = err == nil && isSameStamp(known.Local, stamp)
+		}
+		if b.remoteSame && b.localSame {
+			untouched += known.Links
+			continue
+		}
+		touched = append(touched, b)
+	}
+	return touched, untouched, ctx.Err()
+}
+
+// proveMissing asks for a mailbox that is not in the listing: an omission is
+// no proof of its deletion.
+func (r *run) proveMissing(ctx context.Context, b *box) {
+	exists, err := r.Remote.Exists(ctx, b.name)
+	switch {
+	case err != nil:
+		b.isOut = true
+		r.tally.trouble(b.name, fmt.Errorf("is it gone from the server? %w", err))
+	case exists:
+		b.listed = &mailbox.Listed{Name: b.name}
+		b.remote.Missing = false
+	}
+}
+
+func isSameStamp(known, now mailbox.Stamp) bool {
+	newest := max(known.Cur, known.New, known.Keywords)
+	return known.Taken != 0 && known.Cur == now.Cur && known.New == now.New && known.Keywords == now.Keywords &&
+		time.Duration(known.Taken-newest) > stampGranularity
+}
+
+// taking returns the mailboxes that are not left alone in this run.
+func taking(boxes []*box) []*box {
+	var list []*box
+	for _, b := range boxes {
+		if !b.isOut {
+			list = append(list, b)
+		}
+	}
+	return list
+}

@@ -1,0 +1,205 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// download fetches messages of one mailbox. A message that ends the connection
+// each time is found by halving, so that it costs only itself.
+func (r *run) download(ctx context.Context, ledger *ledger, b *box, actions []plan.Action) error {
+	const tries = 2
+	for attempt := 1; len(actions) > 0; attempt++ {
+		rest, err := r.fetchOnce(ctx, ledger, b, actions)
+		if err == nil {
+			for _, action := range rest {
+				r.halt(b)
+				r.tally.stale(action)
+			}
+			return nil
+		}
+		if isFatal(err) || ctx.Err() != nil {
+			return err
+		}
+		if len(rest) < len(actions) {
+			attempt = 0
+		}
+		actions = rest
+		if !isPassing(err) && !isServerError(err) {
+			return r.giveUp(b, actions, err)
+		}
+		if isPassing(err) {
+			if err := r.reconnect(ctx, err); err != nil {
+				return err
+			}
+		}
+		if attempt < tries {
+			continue
+		}
+		if len(actions) == 1 || errors.Is(err, mailbox.ErrUnavailable) {
+			return r.giveUp(b, actions, err)
+		}
+		half := len(actions) / 2
+		if err := r.download(ctx, ledger, b, actions[:half]); err != nil {
+			return err
+		}
+		actions, attempt = actions[half:], 0
+	}
+	return nil
+}
+
+func isServerError(err error) bool {
+	var refused *mailbox.ServerError
+	return errors.As(err, &refused)
+}
+
+// giveUp reports messages that could not be had. A mailbox that changed its
+// UIDs or is gone makes the actions stale: the next run sees it anew.
+func (r *run) giveUp(b *box, actions []plan.Action, err error) error {
+	r.halt(b)
+	isStale := errors.Is(err, mailbox.ErrUIDValidity) || errors.Is(err, mailbox.ErrNotFound)
+	for _, action := range actions {
+		if isStale {
+			r.tally.stale(action)
+		} else {
+			r.tally.failed(action, err)
+		}
+	}
+	return nil
+}
+
+// fetchOnce asks for the messages in one go and returns the actions that it
+// got no answer for.
+func (r *run) fetchOnce(ctx context.Context, ledger *ledger, b *box, actions []plan.Action) ([]plan.Action, error) {
+	sink := &receiver{ctx: ctx, run: r, box: b, ledger: ledger, wanted: make(map[mailbox.UID]plan.Action, len(actions))}
+	var uids mailbox.UIDSet
+	for _, action := range actions {
+		uids = uids.Append(action.UID)
+		sink.wanted[action.UID] = action
+	}
+	err := r.Remote.Fetch(ctx, b.ref(), uids, mailbox.Whole, sink)
+	sink.abandon()
+	if err := sink.flush(); err != nil {
+		return nil, err
+	}
+	var rest []plan.Action
+	for _, action := range actions {
+		if _, ok := sink.wanted[action.UID]; ok {
+			rest = append(rest, action)
+		}
+	}
+	if sink.fatal != nil {
+		err = sink.fatal
+	}
+	return rest, err
+}
+
+// receiver is the FetchSink of a download: it writes each message to the
+// folder's tmp and hands full batches to the ledger.
+type receiver struct {
+	ctx    context.Context
+	run    *run
+	box    *box
+	ledger *ledger
+	wanted map[mailbox.UID]plan.Action
+	draft  *mailbox.Draft
+	batch  batch
+	octets int64
+	fatal  error
+}
+
+// watched remembers that reading from the connection failed, to tell a lost
+// connection from a disk that cannot be written.
+type watched struct {
+	io.Reader
+	failed bool
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		w.failed = true
+	}
+	return n, err
+}
+
+func (s *receiver) Receive(size int64, body io.Reader) error {
+	if s.run.isStopped() {
+		s.fatal = mailbox.ErrStopped
+		return s.fatal
+	}
+	source := &watched{Reader: body}
+	draft, err := s.run.LocalDelivery.Receive(s.ctx, s.box.name, size, source)
+	if err != nil {
+		if !source.failed && s.ctx.Err() == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			s.fatal = &diskError{err}
+		}
+		return err
+	}
+	s.draft = &draft
+	return nil
+}
+
+func (s *receiver) Row(uid mailbox.UID) error {
+	action, ok := s.wanted[uid]
+	draft := s.draft
+	s.draft = nil
+	if !ok || draft == nil {
+		return fmt.Errorf("%w: uid %d was not asked for", mailbox.ErrProtocol, uid)
+	}
+	delete(s.wanted, uid)
+	draft.Date = action.Date
+	s.batch.box = s.box
+	s.batch.items = append(s.batch.items, item{action, *draft})
+	s.octets += draft.Content.Size
+	s.run.carried(draft.Content.Size)
+	if len(s.batch.items) >= chunkMessages || s.octets >= chunkOctets {
+		return s.flush()
+	}
+	return nil
+}
+
+func (s *receiver) Drop(uid mailbox.UID, reason error) error {
+	s.abandon()
+	action, ok := s.wanted[uid]
+	if !ok {
+		return nil
+	}
+	delete(s.wanted, uid)
+	s.run.halt(s.box)
+	s.run.tally.failed(action, reason)
+	return nil
+}
+
+// abandon removes a draft that no answer named.
+func (s *receiver) abandon() {
+	if s.draft != nil {
+		if err := s.run.LocalDelivery.Discard(s.ctx, []mailbox.Draft{*s.draft}); err != nil {
+			s.run.Log.Warn("draft not removed", "mailbox", s.box.name, "error", err)
+		}
+		s.draft = nil
+	}
+}
+
+func (s *receiver) flush() error {
+	if len(s.batch.items) == 0 {
+		return nil
+	}
+	full := s.batch
+	s.batch, s.octets = batch{}, 0
+	if err := s.ledger.add(full); err != nil {
+		s.fatal = err
+		return err
+	}
+	return nil
+}
+
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

@@ -1,0 +1,133 @@
+package syncer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// changeFlags carries a mailbox's flag changes in both directions.
+func (r *run) changeFlags(ctx context.Context, b *box) error {
+	if err := r.changeFlagsLocal(ctx, b); err != nil {
+		return err
+	}
+	return r.changeFlagsRemote(ctx, b)
+}
+
+func (r *run) changeFlagsLocal(ctx context.Context, b *box) error {
+	actions := b.actions(plan.FlagLocal)
+	if len(actions) == 0 {
+		return nil
+	}
+	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
+	var done []plan.Action
+	for _, action := range actions {
+		if r.isStopped() {
+			break
+		}
+		held, err := r.LocalMessages.ChangeFlags(ctx, b.name, action.Key, action.Change)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, mailbox.ErrNotFound):
+			r.halt(b)
+			r.tally.stale(action)
+		case err != nil:
+			r.halt(b)
+			r.tally.failed(action, err)
+		default:
+			plan.FlagsSet(action.Link, action.Change, held)
+			commit.Put = append(commit.Put, action.Link)
+			done = append(done, action)
+		}
+	}
+	if err := r.LocalMessages.Flush(ctx); err != nil {
+		return &diskError{err}
+	}
+	if err := r.commit(ctx, commit); err != nil {
+		return err
+	}
+	for _, action := range done {
+		r.tally.done(action)
+	}
+	return nil
+}
+
+// flagGroup is the messages that one STORE changes.
+type flagGroup struct {
+	change  mailbox.FlagChange
+	actions []plan.Action
+}
+
+func groupByChange(actions []plan.Action, holds mailbox.Holds) []flagGroup {
+	index := map[string]int{}
+	var groups []flagGroup
+	for _, action := range actions {
+		change := mailbox.FlagChange{Add: holds.Keep(action.Change.Add), Remove: action.Change.Remove}
+		text := change.Add.String() + "\x00" + change.Remove.String()
+		i, ok := index[text]
+		if !ok {
+			i = len(groups)
+			index[text] = i
+			groups = append(groups, flagGroup{change: change})
+		}
+		groups[i].actions = append(groups[i].actions, action)
+	}
+	return groups
+}
+
+func (r *run) changeFlagsRemote(ctx context.Context, b *box) error {
+	for _, group := range groupByChange(b.actions(plan.FlagRemote), b.remote.Holds) {
+		if r.isStopped() {
+			return mailbox.ErrStopped
+		}
+		var modified mailbox.UIDSet
+		err := r.retry(ctx, func() (err error) {
+			modified, err = r.RemoteMessages.StoreFlags(ctx, b.ref(), uidsOf(group.actions), group.change, b.remote.Status.HighestModSeq)
+			return err
+		})
+		if err != nil {
+			r.halt(b)
+			r.failRest(group.actions, err)
+			if isFatal(err) || ctx.Err() != nil {
+				return err
+			}
+			continue
+		}
+		commit := mailbox.Commit{Mailbox: b.base.Known.ID}
+		for _, action := range group.actions {
+			if modified.Contains(action.UID) {
+				r.halt(b)
+				r.tally.stale(action)
+				continue
+			}
+			plan.FlagsStored(action.Link, action.Change, b.remote.Holds)
+			commit.Put = append(commit.Put, action.Link)
+			r.tally.done(action)
+		}
+		if err := r.commit(ctx, commit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func uidsOf(actions []plan.Action) mailbox.UIDSet {
+	uids := make([]mailbox.UID, len(actions))
+	for i, action := range actions {
+		uids[i] = action.UID
+	}
+	return mailbox.UIDs(uids...)
+}
+
+func findKey(messages []mailbox.LocalMessage, key mailbox.Key) (mailbox.LocalMessage, bool) {
+	i, ok := slices.BinarySearchFunc(messages, key, func(m mailbox.LocalMessage, key mailbox.Key) int { return cmp.Compare(m.Key, key) })
+	if !ok {
+		return mailbox.LocalMessage{}, false
+	}
+	return messages[i], true
+}

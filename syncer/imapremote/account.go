@@ -1,0 +1,234 @@
+package imapremote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"mailferry/syncer/imapremote/wire"
+	"mailferry/syncer/mailbox"
+)
+
+const (
+	defaultConnections = 4
+	// farewell is how long LOGOUT may take.
+	farewell = 2 * time.Second
+)
+
+// Options says which account is opened, and how.
+type Options struct {
+	// Dialer reaches the server.
+	Dialer wire.Dialer
+	User   string
+	// Auth is one of the Auth constants; "" is AuthAuto: PLAIN where it is
+	// offered, else the LOGIN command.
+	Auth string
+	// Password is asked when it is first needed, and again only after the
+	// server refused what it returned.
+	Password func(ctx context.Context) (string, error)
+	// Token returns an OAuth2 access token, likewise; it is asked again when
+	// a token that worked has expired.
+	Token func(ctx context.Context) (string, error)
+	// Connections is the most there are at once. 0 is 4.
+	Connections int
+	// ReadOnly refuses every method that writes, and opens mailboxes with
+	// EXAMINE only.
+	ReadOnly bool
+	// DisableID keeps the client's name from servers that choke on ID.
+	DisableID bool
+	// Without hides capabilities of the server, by their names.
+	Without []string
+	// Log is told of oddities; nil: nobody is.
+	Log *slog.Logger
+}
+
+// Account is an IMAP account. Its methods may be called from several
+// goroutines; each uses a session of its own and waits when all are at work.
+type Account struct {
+	opts            Options
+	log             *slog.Logger
+	pool            *pool
+	password, token *secret
+	names           *names
+	caps            capabilities // of the first session
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	retired  mailbox.Traffic
+}
+
+// errReadOnly is returned by methods that write.
+var errReadOnly = fmt.Errorf("account is opened for reading only: writing is %w", mailbox.ErrUnsupported)
+
+// Open connects and logs in. Errors wrap ErrAuth, ErrTLS, ErrNetwork,
+// ErrProtocol or ErrUnavailable, or are those of Options.Password and Token.
+func Open(ctx context.Context, opts Options) (*Account, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Connections <= 0 {
+		opts.Connections = defaultConnections
+	}
+	a := &Account{
+		opts:     opts,
+		log:      opts.Log,
+		password: &secret{ask: opts.Password},
+		token:    &secret{ask: opts.Token, expires: true},
+		sessions: map[*session]struct{}{},
+	}
+	a.pool = newPool(opts.Connections, opts.Log, a.dial)
+	err := a.with(ctx, "", false, func(s *session) error {
+		namespaces, err := s.namespaces(ctx)
+		if err != nil {
+			return err
+		}
+		a.caps, a.names = s.caps, newNames(namespaces)
+		return nil
+	})
+	if err != nil {
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// Capabilities lists what the server says it can do, in capitals and sorted.
+func (a *Account) Capabilities() []string { return a.caps.names() }
+
+// Traffic tells what all connections carried so far, closed ones included.
+func (a *Account) Traffic() mailbox.Traffic {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	total := a.retired
+	for s := range a.sessions {
+		total = sum(total, s.conn.Traffic())
+	}
+	return total
+}
+
+func sum(a, b mailbox.Traffic) mailbox.Traffic {
+	return mailbox.Traffic{
+		OctetsDown: a.OctetsDown + b.OctetsDown,
+		OctetsUp:   a.OctetsUp + b.OctetsUp,
+		RoundTrips: a.RoundTrips + b.RoundTrips,
+		Selected:   a.Selected + b.Selected,
+	}
+}
+
+// Close logs out. Sessions that are still at work are cut off; a server that
+// does not answer is not waited for.
+func (a *Account) Close() error {
+	idle := a.pool.close()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	var farewells sync.WaitGroup
+	for _, s := range idle {
+		farewells.Go(func() {
+			s.logout(ctx)
+			s.abort()
+		})
+	}
+	farewells.Wait()
+	a.mu.Lock()
+	var busy []*session
+	for s := range a.sessions {
+		busy = append(busy, s)
+	}
+	a.mu.Unlock()
+	for _, s := range busy {
+		s.abort()
+	}
+	return nil
+}
+
+// with lends fn a session, see pool.acquire.
+func (a *Account) with(ctx context.Context, wireName string, write bool, fn func(*session) error) error {
+	s, err := a.pool.acquire(ctx, wireName, write)
+	if err != nil {
+		return err
+	}
+	defer a.pool.release(s)
+	return fn(s)
+}
+
+// dial returns a session that is logged in. A token that worked once may have
+// expired since: then a new one is asked for, once.
+func (a *Account) dial(ctx context.Context) (*session, error) {
+	s, expired, err := a.connect(ctx)
+	if expired {
+		s, _, err = a.connect(ctx)
+	}
+	return s, err
+}
+
+func (a *Account) connect(ctx context.Context) (s *session, expired bool, err error) {
+	conn, err := a.opts.Dialer.Dial(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	s = newSession(conn)
+	s.end = func() { a.retire(s) }
+	a.mu.Lock()
+	a.sessions[s] = struct{}{}
+	a.mu.Unlock()
+	expired, err = a.greet(ctx, s)
+	if err != nil {
+		s.abort()
+		return nil, expired, err
+	}
+	return s, false, nil
+}
+
+// retire keeps a closed session's traffic.
+func (a *Account) retire(s *session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, found := a.sessions[s]; found {
+		a.retired = sum(a.retired, s.conn.Traffic())
+		delete(a.sessions, s)
+	}
+}
+
+// greet logs in, learns the capabilities and says the client's name.
+func (a *Account) greet(ctx context.Context, s *session) (expired bool, err error) {
+	before, err := s.offered(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !s.conn.Greeting().PreAuth {
+		how, err := chooseAuth(a.opts.Auth, before)
+		if err != nil {
+			return false, err
+		}
+		err = authError(a.authenticate(ctx, s, how))
+		if how == AuthXOAuth2 || how == AuthOAuthBearer {
+			expired = a.token.settle(err)
+		} else if how != AuthExternal {
+			a.password.settle(err)
+		}
+		if err != nil {
+			return expired, err
+		}
+	}
+	if s.caps, err = s.capabilities(ctx, a.opts.Without); err != nil {
+		return false, err
+	}
+	if !s.caps.has("ID") || a.opts.DisableID {
+		return false, nil
+	}
+	err = s.control(ctx, "ID", func() error {
+		_, err := s.client.ID(&imap.IDData{Name: "mailferry"}).Wait()
+		return err
+	})
+	var refused *mailbox.ServerError
+	if errors.As(err, &refused) && refused.Status != "BYE" {
+		a.log.Debug("server refuses ID", "error", err)
+		err = nil
+	}
+	return false, err
+}

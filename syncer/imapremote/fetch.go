@@ -1,0 +1,66 @@
+package imapremote
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"mailferry/syncer/imapremote/wire"
+	"mailferry/syncer/mailbox"
+)
+
+// maxSetText caps the octets of a set of UIDs in one command. Servers take
+// command lines of at least 8,192 octets. (RFC 7162, section 4)
+const maxSetText = 8000
+
+// Fetch reads messages with PEEK into the sink, many with one command.
+func (a *Account) Fetch(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, part mailbox.Part, sink mailbox.FetchSink) error {
+	if uids.IsEmpty() {
+		return nil
+	}
+	wireName, err := a.names.toWire(ref.Name)
+	if err != nil {
+		return err
+	}
+	err = a.with(ctx, wireName, false, func(s *session) error {
+		return s.raw(ctx, func(x *wire.Exchange) error {
+			if err := s.ensure(x, wireName, ref.UIDValidity, false); err != nil {
+				return err
+			}
+			for _, some := range splitSet(uids, maxSetText) {
+				if err := x.FetchBodies(some, part, sink); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", ref.Name, err)
+	}
+	return nil
+}
+
+// splitSet cuts a set into sets of which each takes at most limit octets on a
+// command line.
+func splitSet(uids mailbox.UIDSet, limit int) []mailbox.UIDSet {
+	var sets []mailbox.UIDSet
+	first, length := 0, 0
+	for i, r := range uids {
+		text := digits(r.First) + 1
+		if r.Last > r.First {
+			text += digits(r.Last) + 1
+		}
+		if length+text > limit && i > first {
+			sets = append(sets, uids[first:i:i])
+			first, length = i, 0
+		}
+		length += text
+	}
+	if first < len(uids) {
+		sets = append(sets, uids[first:])
+	}
+	return sets
+}
+
+func digits(uid mailbox.UID) int { return len(strconv.FormatUint(uint64(uid), 10)) }

@@ -1,0 +1,161 @@
+package imapremote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailferry/syncer/imapremote/wire"
+	"mailferry/syncer/mailbox"
+)
+
+// maxMailboxes is how many mailboxes an account may have.
+const maxMailboxes = 100_000
+
+// List returns every mailbox of the user that can be selected, sorted by name,
+// with its status. Names that have no counterpart are left out and logged. (RFC
+// 9051, section 6.3.9; with LIST-STATUS: RFC 5819)
+func (a *Account) List(ctx context.Context) ([]mailbox.Listed, error) {
+	var found []mailbox.Listed
+	err := a.with(ctx, "", false, func(s *session) error {
+		return s.raw(ctx, func(x *wire.Exchange) error {
+			rows, err := a.listRows(s, x)
+			if err != nil {
+				return err
+			}
+			found = a.translate(rows)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// listRows asks for all mailboxes and, if need be one by one, for their status.
+func (a *Account) listRows(s *session, x *wire.Exchange) ([]wire.ListRow, error) {
+	withStatus := s.caps.has("LIST-STATUS")
+	req := wire.ListRequest{
+		SpecialUse:    s.caps.has("SPECIAL-USE") && (withStatus || s.caps.has("LIST-EXTENDED")),
+		Status:        withStatus,
+		HighestModSeq: withStatus && s.caps.hasCondStore(),
+		MailboxID:     withStatus && s.caps.has("OBJECTID"),
+	}
+	var rows []wire.ListRow
+	err := x.List(req, func(row wire.ListRow) error {
+		if len(rows) == maxMailboxes {
+			return fmt.Errorf("%w: the server lists more than %d mailboxes", mailbox.ErrIncomplete, maxMailboxes)
+		}
+		if a.isOurs(row) {
+			rows = append(rows, row)
+		}
+		return nil
+	})
+	if err != nil || withStatus {
+		return rows, err
+	}
+	wanted := make([]string, len(rows))
+	for i, row := range rows {
+		wanted[i] = row.Name
+	}
+	statuses := make(map[string]*mailbox.Status, len(rows))
+	err = x.StatusAll(wanted, s.caps.hasCondStore(), func(row wire.StatusRow) error {
+		if row.Err == nil {
+			statuses[row.Name] = &row.Status
+		}
+		return nil
+	})
+	for i := range rows {
+		rows[i].Status = statuses[rows[i].Name]
+	}
+	return rows, err
+}
+
+// isOurs reports whether a row is a mailbox of the user that can be selected.
+func (a *Account) isOurs(row wire.ListRow) bool {
+	if row.Name == "" {
+		a.log.Warn("mailbox left out", "error", row.Err)
+		return false
+	}
+	return !hasAttribute(row, `\NoSelect`) && !hasAttribute(row, `\NonExistent`) && !a.names.isForeign(row.Name)
+}
+
+func hasAttribute(row wire.ListRow, attribute string) bool {
+	return slices.ContainsFunc(row.Attributes, func(a string) bool { return strings.EqualFold(a, attribute) })
+}
+
+// translate gives the rows their names, sorts them, and remembers how the
+// server spells them.
+func (a *Account) translate(rows []wire.ListRow) []mailbox.Listed {
+	spelled := make(map[mailbox.Name]string, len(rows))
+	found := make([]mailbox.Listed, 0, len(rows))
+	for _, row := range rows {
+		name, err := a.names.fromWire(row.Name, row.Separator)
+		if err != nil {
+			a.log.Warn("mailbox left out", "wire", row.Name, "error", err)
+			continue
+		}
+		if first, taken := spelled[name]; taken {
+			if first != row.Name {
+				a.log.Warn("mailbox left out: another one has the same name", "mailbox", string(name), "wire", row.Name)
+			}
+			continue
+		}
+		spelled[name] = row.Name
+		found = append(found, mailbox.Listed{Name: name, Attributes: row.Attributes, Status: row.Status, MailboxID: row.MailboxID})
+	}
+	a.names.replace(spelled)
+	slices.SortFunc(found, func(x, y mailbox.Listed) int { return cmp.Compare(x.Name, y.Name) })
+	return found
+}
+
+// Exists asks for one mailbox by name. It is gone only if LIST does not show
+// it and STATUS refuses it for no other reason.
+func (a *Account) Exists(ctx context.Context, name mailbox.Name) (bool, error) {
+	wireName, err := a.names.toWire(name)
+	if err != nil {
+		return false, err
+	}
+	var exists bool
+	err = a.with(ctx, "", false, func(s *session) error {
+		return s.raw(ctx, func(x *wire.Exchange) error {
+			exists, err = s.exists(x, wireName)
+			return err
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", name, err)
+	}
+	return exists, nil
+}
+
+func (s *session) exists(x *wire.Exchange, wireName string) (bool, error) {
+	listed := false
+	// A "*" or "%" in the name makes it a pattern: hence the comparison.
+	err := x.List(wire.ListRequest{Pattern: wireName}, func(row wire.ListRow) error {
+		same := row.Name == wireName || isInbox(row.Name) && isInbox(wireName)
+		listed = listed || same && !hasAttribute(row, `\NonExistent`)
+		return nil
+	})
+	if err != nil || listed {
+		return listed, err
+	}
+	_, err = x.Status(wireName, false)
+	if err == nil {
+		return true, nil
+	}
+	var refused *mailbox.ServerError
+	if errors.As(err, &refused) && refused.Status == "NO" {
+		switch refused.Code {
+		case "", "NONEXISTENT", "TRYCREATE", "CANNOT":
+			if refused.Kind == nil || errors.Is(refused, mailbox.ErrNotFound) {
+				return false, nil
+			}
+		}
+	}
+	return false, err
+}

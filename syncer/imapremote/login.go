@@ -1,0 +1,192 @@
+package imapremote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
+
+	"mailferry/syncer/mailbox"
+)
+
+// The values of Options.Auth.
+const (
+	AuthAuto        = "auto"
+	AuthPlain       = "plain"
+	AuthLogin       = "login"
+	AuthXOAuth2     = "xoauth2"
+	AuthOAuthBearer = "oauthbearer"
+	AuthExternal    = "external"
+)
+
+// secret is a password or token that is asked for when it is first needed, by
+// one session at a time, and kept in memory.
+type secret struct {
+	ask func(ctx context.Context) (string, error)
+	// expires: it is a token, which a server may refuse one day though it
+	// took it before. A password that was taken stays right: what a further
+	// connection is refused for is something else, whatever the server says.
+	expires bool
+
+	mu    sync.Mutex
+	value string
+	known bool
+	// worked says that the server took it once.
+	worked bool
+}
+
+func (s *secret) get(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known {
+		return s.value, nil
+	}
+	if s.ask == nil {
+		return "", fmt.Errorf("%w: there is no password or token for this account", mailbox.ErrAuth)
+	}
+	value, err := s.ask(ctx)
+	if err != nil {
+		return "", err
+	}
+	s.value, s.known = value, true
+	return value, nil
+}
+
+// settle notes whether the server took the secret; one that is wrong is
+// forgotten. It reports whether asking for another one may help: a token that
+// worked before has expired.
+func (s *secret) settle(err error) (expired bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.worked = s.known
+		return false
+	}
+	if !errors.Is(err, mailbox.ErrAuth) || s.worked && !s.expires {
+		return false
+	}
+	expired = s.worked
+	s.value, s.known, s.worked = "", false, false
+	return expired
+}
+
+// chooseAuth says how to log in, given what is configured and what the server
+// offers. Nothing was sent yet that is worth stealing. Errors wrap
+// mailbox.ErrAuth.
+func chooseAuth(configured string, caps capabilities) (string, error) {
+	switch configured {
+	case "", AuthAuto:
+		switch {
+		case caps.has("AUTH=PLAIN"):
+			return AuthPlain, nil
+		case caps.has("LOGINDISABLED"):
+			return "", fmt.Errorf("%w: the server takes no passwords on this connection (LOGINDISABLED) and offers %s", mailbox.ErrAuth, offered(caps))
+		}
+		return AuthLogin, nil
+	case AuthLogin:
+		if caps.has("LOGINDISABLED") {
+			return "", fmt.Errorf("%w: the server has disabled LOGIN on this connection (LOGINDISABLED) and offers %s", mailbox.ErrAuth, offered(caps))
+		}
+		return AuthLogin, nil
+	case AuthPlain, AuthXOAuth2, AuthOAuthBearer, AuthExternal:
+		if !caps.has("AUTH=" + strings.ToUpper(configured)) {
+			return "", fmt.Errorf("%w: the server does not offer %s; it offers %s", mailbox.ErrAuth, strings.ToUpper(configured), offered(caps))
+		}
+		return configured, nil
+	}
+	return "", fmt.Errorf("%w: %q is not a way to log in", mailbox.ErrAuth, configured)
+}
+
+// offered lists the SASL mechanisms that a server offers.
+func offered(caps capabilities) string {
+	var mechanisms []string
+	for _, name := range caps.names() {
+		if mechanism, found := strings.CutPrefix(name, "AUTH="); found {
+			mechanisms = append(mechanisms, mechanism)
+		}
+	}
+	if len(mechanisms) == 0 {
+		return "no SASL mechanism"
+	}
+	return strings.Join(mechanisms, ", ")
+}
+
+// authenticate logs in. The error never holds what was sent.
+func (a *Account) authenticate(ctx context.Context, s *session, how string) error {
+	client := s.client
+	switch how {
+	case AuthExternal:
+		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(sasl.NewExternalClient(a.opts.User)) })
+	case AuthXOAuth2, AuthOAuthBearer:
+		token, err := a.token.get(ctx)
+		if err != nil {
+			return fmt.Errorf("token: %w", err)
+		}
+		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(a.bearer(how, token)) })
+	}
+	password, err := a.password.get(ctx)
+	if err != nil {
+		return fmt.Errorf("password: %w", err)
+	}
+	if how == AuthPlain {
+		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(sasl.NewPlainClient("", a.opts.User, password)) })
+	}
+	return s.control(ctx, "LOGIN", func() error { return login(client, a.opts.User, password) })
+}
+
+func (a *Account) bearer(how, token string) sasl.Client {
+	if how == AuthXOAuth2 {
+		return xoauth2{user: a.opts.User, token: token}
+	}
+	options := &sasl.OAuthBearerOptions{Username: a.opts.User, Token: token}
+	if host, port, err := net.SplitHostPort(a.opts.Dialer.Addr); err == nil {
+		options.Host = host
+		options.Port, _ = strconv.Atoi(port)
+	}
+	return bearer{sasl.NewOAuthBearerClient(options)}
+}
+
+// bearer is OAUTHBEARER with a refusal that says what the server said.
+type bearer struct{ sasl.Client }
+
+func (b bearer) Next(challenge []byte) ([]byte, error) { return nil, decodeRefusal(challenge) }
+
+// login refuses what would end the command line early.
+func login(client *imapclient.Client, user, password string) error {
+	if strings.ContainsAny(user+password, "\x00\r\n") {
+		return fmt.Errorf("%w: user name or password holds NUL, CR or LF", mailbox.ErrAuth)
+	}
+	return client.Login(user, password).Wait()
+}
+
+// authError makes a refusal of the login an mailbox.ErrAuth, unless the server
+// said that it is for now only.
+func authError(err error) error {
+	var r *refusal
+	if errors.As(err, &r) {
+		return fmt.Errorf("%w: %w", mailbox.ErrAuth, err)
+	}
+	var refused *mailbox.ServerError
+	if !errors.As(err, &refused) || refused.Status != "NO" || refused.Kind != nil {
+		return err
+	}
+	if tooMany(refused.Text) {
+		refused.Kind = mailbox.ErrUnavailable
+	} else {
+		refused.Kind = mailbox.ErrAuth
+	}
+	return err
+}
+
+// tooMany recognises a limit on connections that came without a code.
+func tooMany(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "too many") || strings.Contains(text, "maximum number of connections") ||
+		strings.Contains(text, "connection limit") || strings.Contains(text, "simultaneous")
+}

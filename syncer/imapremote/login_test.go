@@ -1,0 +1,177 @@
+package imapremote
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"mailferry/syncer/mailbox"
+)
+
+func TestWrongPasswordIsErrAuth(t *testing.T) {
+	addr := startDovecot(t, "/", "")
+	opts := options(t, addr, "user")
+	opts.Password = func(context.Context) (string, error) { return "sesame-wrong", nil }
+	for _, opts.Auth = range []string{AuthAuto, AuthPlain, AuthLogin} {
+		a, err := Open(t.Context(), opts)
+		if !errors.Is(err, mailbox.ErrAuth) {
+			t.Errorf("%s: %v, %v", opts.Auth, a, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "sesame") {
+			t.Errorf("the password is in the error: %v", err)
+		}
+	}
+	opts.Password = func(context.Context) (string, error) { return testPassword, nil }
+	for _, opts.Auth = range []string{AuthAuto, AuthPlain, AuthLogin} {
+		if _, err := open(t, opts).List(t.Context()); err != nil {
+			t.Errorf("%s: %v", opts.Auth, err)
+		}
+	}
+}
+
+func TestRefusedLogins(t *testing.T) {
+	for _, test := range []struct {
+		greeting, answer string
+		auth             string
+		want             error
+		sent             bool
+	}{
+		{fakeGreeting, "NO nope", "", mailbox.ErrAuth, true},
+		{fakeGreeting, "NO [AUTHENTICATIONFAILED] nope", "", mailbox.ErrAuth, true},
+		{fakeGreeting, "NO [ALERT] application password required", "", mailbox.ErrAuth, true},
+		{fakeGreeting, "NO [UNAVAILABLE] later", "", mailbox.ErrUnavailable, true},
+		{fakeGreeting, "NO [LIMIT] too many", "", mailbox.ErrUnavailable, true},
+		{fakeGreeting, "NO [ALERT] Too many simultaneous connections.", "", mailbox.ErrUnavailable, true},
+		{fakeGreeting, "* BYE [UNAVAILABLE] too many connections", "", mailbox.ErrUnavailable, true},
+		{"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello", "OK", "", mailbox.ErrAuth, false},
+		{"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello", "OK", AuthLogin, mailbox.ErrAuth, false},
+		{"* OK [CAPABILITY IMAP4rev1 AUTH=GSSAPI] hello", "OK", AuthPlain, mailbox.ErrAuth, false},
+		{fakeGreeting, "OK", AuthXOAuth2, mailbox.ErrAuth, false},
+		{fakeGreeting, "OK", "rot13", mailbox.ErrAuth, false},
+	} {
+		server := startFake(t, test.greeting, func(_ int, line string) []string {
+			switch {
+			case strings.HasPrefix(line, "AUTHENTICATE"), strings.HasPrefix(line, "LOGIN"):
+				if strings.HasPrefix(test.answer, "*") {
+					return []string{test.answer, "HANGUP"}
+				}
+				return []string{test.answer}
+			case line == "CAPABILITY":
+				return []string{"BAD not now"}
+			}
+			return nil
+		})
+		opts := options(t, server.addr, "user")
+		opts.Auth = test.auth
+		_, err := Open(t.Context(), opts)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s %q: %v", test.auth, test.answer, err)
+		}
+		if sent := server.count("AUTHENTICATE")+server.count("LOGIN") > 0; sent != test.sent {
+			t.Errorf("%s %q: %q", test.auth, test.answer, server.commands())
+		}
+	}
+}
+
+func TestTokenIsAskedOnceAndAgainAfterARefusal(t *testing.T) {
+	var asked atomic.Int32
+	s := secret{expires: true, ask: func(context.Context) (string, error) {
+		asked.Add(1)
+		return "x", nil
+	}}
+	for range 3 {
+		if value, err := s.get(t.Context()); value != "x" || err != nil {
+			t.Fatal(value, err)
+		}
+	}
+	s.settle(nil)
+	s.settle(mailbox.ErrNetwork)
+	if _, err := s.get(t.Context()); err != nil || asked.Load() != 1 {
+		t.Errorf("asked %d times", asked.Load())
+	}
+	if !s.settle(mailbox.ErrAuth) {
+		t.Error("a secret that worked and is refused has expired")
+	}
+	if _, err := s.get(t.Context()); err != nil || asked.Load() != 2 {
+		t.Errorf("asked %d times", asked.Load())
+	}
+	if s.settle(mailbox.ErrAuth) {
+		t.Error("a secret that never worked has not expired")
+	}
+}
+
+func TestPasswordThatWorkedIsNotAskedAgain(t *testing.T) {
+	asked := 0
+	s := secret{ask: func(context.Context) (string, error) {
+		asked++
+		return "x", nil
+	}}
+	s.get(t.Context())
+	s.settle(mailbox.ErrAuth) // mistyped
+	s.get(t.Context())
+	s.settle(nil)
+	s.settle(mailbox.ErrAuth) // a further connection too many
+	if value, err := s.get(t.Context()); value != "x" || err != nil || asked != 2 {
+		t.Errorf("%q, %v, asked %d times", value, err, asked)
+	}
+}
+
+func TestOAuthRefusalSaysWhatTheServerSaid(t *testing.T) {
+	challenge := base64.StdEncoding.EncodeToString([]byte(`{"status":"401","schemes":"bearer","scope":"https://mail.example.org/"}`))
+	for _, auth := range []string{AuthXOAuth2, AuthOAuthBearer} {
+		server := startFake(t, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=OAUTHBEARER] hello", func(_ int, line string) []string {
+			if strings.HasPrefix(line, "AUTHENTICATE") {
+				return []string{"+ " + challenge}
+			}
+			return nil
+		})
+		opts := options(t, server.addr, "user")
+		opts.Auth = auth
+		opts.Token = func(context.Context) (string, error) { return "bearer-secret", nil }
+		_, err := Open(t.Context(), opts)
+		if !errors.Is(err, mailbox.ErrAuth) || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), "bearer-secret") {
+			t.Errorf("%s: %v", auth, err)
+		}
+	}
+}
+
+func TestExpiredTokenIsAskedForAgain(t *testing.T) {
+	const user = "user=user\x01auth=Bearer "
+	server := startFake(t, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] hello", func(n int, line string) []string {
+		response, found := strings.CutPrefix(line, "AUTHENTICATE XOAUTH2 ")
+		if !found {
+			if line == "NOOP" || strings.HasPrefix(line, "LIST") && n == 1 {
+				return nil
+			}
+			return nil
+		}
+		octets, _ := base64.StdEncoding.DecodeString(response)
+		token := strings.Trim(strings.TrimPrefix(string(octets), user), "\x01")
+		if n == 1 && token == "old" || n == 3 && token == "new" {
+			return []string{"OK [CAPABILITY IMAP4rev1] welcome"}
+		}
+		return []string{"NO expired"}
+	})
+	opts := options(t, server.addr, "user")
+	opts.Auth = AuthXOAuth2
+	asked := 0
+	opts.Token = func(context.Context) (string, error) {
+		if asked++; asked == 1 {
+			return "old", nil
+		}
+		return "new", nil
+	}
+	a := open(t, opts)
+	s, err := a.pool.acquire(t.Context(), "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.conn.Close()
+	a.pool.release(s)
+	if _, err := a.List(t.Context()); err != nil || asked != 2 {
+		t.Errorf("asked %d times: %v; %q", asked, err, server.commands())
+	}
+}

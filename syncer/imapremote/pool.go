@@ -1,0 +1,181 @@
+package imapremote
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+)
+
+// errClosed is returned by every method after Close.
+var errClosed = errors.New("account is closed")
+
+// pool lends sessions, each to one caller at a time. It dials when none is
+// idle, up to a limit that the server may lower: when it refuses a further
+// connection while others live, callers wait for one of these.
+type pool struct {
+	dial func(ctx context.Context) (*session, error)
+	most int // the limit that was configured
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	idle   []*session // the last one was used last
+	live   int        // sessions there are, those being dialled included
+	limit  int        // the limit in force, at least 1
+	closed bool
+	wake   chan struct{} // closed when something above changed
+}
+
+func newPool(most int, log *slog.Logger, dial func(context.Context) (*session, error)) *pool {
+	most = max(1, most)
+	return &pool{dial: dial, most: most, limit: most, log: log, wake: make(chan struct{})}
+}
+
+// acquire lends a session, preferably one in which the mailbox wire is
+// selected, and as fits: in a mode that allows writing or not.
+func (p *pool) acquire(ctx context.Context, wire string, write bool) (*session, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			return nil, errClosed
+		}
+		if s := p.takeIdle(wire, write); s != nil {
+			p.mu.Unlock()
+			if s.isAlive(ctx) {
+				return s, nil
+			}
+			p.release(s)
+			continue
+		}
+		if p.live < p.limit {
+			p.live++
+			p.mu.Unlock()
+			s, err := p.dial(ctx)
+			if err == nil {
+				return s, nil
+			}
+			if !p.dialFailed(ctx, err) {
+				return nil, err
+			}
+			continue
+		}
+		wake := p.wake
+		p.mu.Unlock()
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// takeIdle removes the best idle session, or returns nil. p.mu is held.
+func (p *pool) takeIdle(wire string, write bool) *session {
+	best, bestScore := -1, -1
+	for i, s := range p.idle {
+		if score := s.fits(wire, write); score >= bestScore {
+			best, bestScore = i, score
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	s := p.idle[best]
+	p.idle = slices.Delete(p.idle, best, best+1)
+	return s
+}
+
+// dialFailed accounts for a connection that could not be had. It reports
+// whether the caller may wait for another one instead.
+func (p *pool) dialFailed(ctx context.Context, err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost()
+	if p.live == 0 || ctx.Err() != nil {
+		return false
+	}
+	// Whatever the reason was, one connection less costs time and never mail.
+	p.limit = p.live
+	p.log.Info("server refuses further connections", "connections", p.limit, "error", err)
+	return true
+}
+
+// lost takes a session off the books. p.mu is held.
+func (p *pool) lost() {
+	p.live--
+	if p.live == 0 {
+		// Nobody is left to wait for, so what was refused is asked for anew.
+		p.limit = p.most
+	}
+	p.changed()
+}
+
+// changed wakes those who wait. p.mu is held.
+func (p *pool) changed() {
+	close(p.wake)
+	p.wake = make(chan struct{})
+}
+
+// release takes a session back. When it broke, the idle ones may be as dead
+// (a laptop slept, a server restarted): they are asked before they are lent.
+func (p *pool) release(s *session) {
+	p.mu.Lock()
+	broken := s.isBroken()
+	switch {
+	case broken:
+		for _, other := range p.idle {
+			other.suspect = true
+		}
+		p.lost()
+	case p.closed:
+		p.lost()
+	default:
+		p.idle = append(p.idle, s)
+		p.changed()
+	}
+	closed := p.closed
+	p.mu.Unlock()
+	if broken || closed {
+		s.abort()
+	}
+}
+
+// close refuses further callers and returns the idle sessions for their
+// farewell. Those that are lent are closed when they come back.
+func (p *pool) close() []*session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.live -= len(idle)
+	p.changed()
+	return idle
+}
+
+// forgetSelected makes the idle sessions open their mailbox again before they
+// work in it: its name may mean another one now.
+func (p *pool) forgetSelected() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.idle {
+		s.selected = selection{}
+	}
+}
+
+// takeOpen lends an idle session that has a mailbox open, nil if there is none.
+func (p *pool) takeOpen(wire string) *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, s := range p.idle {
+		if s.selected.wire == wire {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package mailbox
+
+import "fmt"
+
+// ID names a mailbox in the state; it survives renames. 0 is none.
+type ID int64
+
+// LinkID names a link in the state. 0 is a link that is not stored yet.
+type LinkID int64
+
+// LinkKind says what a link stands for.
+type LinkKind uint8
+
+// The kinds of links. They are stored: values never change their meaning.
+const (
+	// Linked: UID and Key are the same message and both existed.
+	Linked LinkKind = iota
+	// PendingDownload: the file of Key may or may not have its final name
+	// yet. The next run's recovery settles it.
+	PendingDownload
+	// PendingUpload: Key was, or was about to be, appended; Since is the
+	// UIDNext before. UID is what APPENDUID said, 0 without an answer. A
+	// listing that shows the message makes it Linked.
+	PendingUpload
+	// KeptLocal: the server's copy is gone and the local one stays for good,
+	// as the policy says. It is neither uploaded nor missed.
+	KeptLocal
+	// KeptRemote: the local copy is gone and the server's one stays.
+	KeptRemote
+	// Skipped: left on the server because it is over max_message_size.
+	Skipped
+)
+
+var linkKindNames = [...]string{"linked", "pending-download", "pending-upload", "kept-local", "kept-remote", "skipped"}
+
+func (k LinkKind) String() string {
+	if int(k) < len(linkKindNames) {
+		return linkKindNames[k]
+	}
+	return fmt.Sprintf("LinkKind(%d)", uint8(k))
+}
+
+// Link is what both sides last agreed on for one message.
+type Link struct {
+	ID   LinkID
+	Kind LinkKind
+	// UID is 0 where the server has no copy (KeptLocal) or did not name it.
+	UID UID
+	// Key is "" where the disk has no copy (KeptRemote, Skipped).
+	Key Key
+	// Agreed is the merged flags. Remote and Local are what each side held
+	// after the last run: they differ from Agreed only where a side cannot
+	// hold a flag, which therefore neither gets lost nor looks removed.
+	Agreed, Remote, Local Flags
+	Content               Content
+	// Date is the server's INTERNALDATE.
+	Date Date
+	// Since is the mailbox's UIDNext before the upload (PendingUpload).
+	Since UID
+}
+
+// Stamp tells whether a folder changed since it was listed: the modification
+// times of cur and new and of the keywords file, and when the listing began,
+// all in nanoseconds since 1970. The zero value never matches.
+type Stamp struct {
+	Cur, New, Keywords int64
+	Taken              int64
+}
+
+// Status is a mailbox's state as STATUS and SELECT report it. HighestModSeq is
+// 0 without CONDSTORE. (RFC 9051, section 6.3.11; RFC 7162, section 3.1.2)
+type Status struct {
+	Messages      uint32
+	UIDNext       UID
+	UIDValidity   UIDValidity
+	HighestModSeq ModSeq
+}
+
+// Known is a mailbox in the state.
+type Known struct {
+	ID   ID
+	Name Name
+	// Remote is the checkpoint: the server's status when the last run that
+	// did everything began. Never newer than what was acted on.
+	Remote Status
+	// Local is the folder's stamp at that time.
+	Local Stamp
+	// HasRemote and HasLocal say on which sides the mailbox existed.
+	HasRemote, HasLocal bool
+	// Links counts the links of the mailbox.
+	Links int
+}
+
+// Listed is a mailbox in a complete listing of the server.
+type Listed struct {
+	Name Name
+	// Attributes such as \Sent or \Trash, as sent. (RFC 6154)
+	Attributes []string
+	// Status is nil where the server did not tell it with the listing.
+	Status *Status
+	// MailboxID is the server's own immutable name, "" without OBJECTID.
+	// (RFC 8474, section 4)
+	MailboxID string
+}
+
+// Ref is a mailbox together with the UIDValidity that its UIDs belong to.
+type Ref struct {
+	Name        Name
+	UIDValidity UIDValidity
+}

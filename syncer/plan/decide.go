@@ -1,0 +1,220 @@
+package plan
+
+import "mailferry/syncer/mailbox"
+
+// decideLink looks up what is to become of a message that the base knows.
+func (m *maker) decideLink(link *mailbox.Link) {
+	if m.forgotten[link] {
+		return
+	}
+	switch link.Kind {
+	case mailbox.Linked:
+		m.decideLinked(link)
+	case mailbox.PendingUpload:
+		m.decidePendingUpload(link)
+	case mailbox.KeptLocal:
+		if m.local.side(link) == Gone {
+			m.forget(link)
+		}
+	case mailbox.KeptRemote, mailbox.Skipped:
+		m.decideLeftOnServer(link)
+	}
+}
+
+func (m *maker) decideLinked(link *mailbox.Link) {
+	disk := m.local.side(link)
+	if link.UID == 0 { // renumbered, and no message on the server matched
+		if disk == Unknown {
+			m.plan.Settled = false
+		}
+		m.forget(link)
+		if file, ok := m.fileOf(link); ok {
+			file.Content, file.Date = link.Content, link.Date
+			m.send(file, nil, "new-on-disk")
+		}
+		return
+	}
+	row := rule(m.remote.side(link, m.below), disk)
+	switch row.Effect {
+	case Nothing:
+		if row.Rule != "in-step" {
+			m.plan.Settled = false
+		}
+	case MergeFlags:
+		m.mergeFlags(link, row.Rule)
+	case FollowServer:
+		m.followServer(link, row.Rule)
+	case FollowDisk:
+		m.followDisk(link, row.Rule)
+	case SendAgain:
+		m.plan.Conflicts++
+		m.sendAgain(link, row.Rule)
+	case FetchAgain:
+		m.plan.Conflicts++
+		m.fetchAgain(link, row.Rule)
+	case Unlink:
+		m.forget(link)
+	}
+}
+
+// decidePendingUpload deals with an upload that no listing has confirmed and
+// no message on the server matches.
+func (m *maker) decidePendingUpload(link *mailbox.Link) {
+	file, ok := m.fileOf(link)
+	switch {
+	case !ok:
+		m.forget(link)
+	case !m.remote.Complete && !m.remote.Missing:
+		// It may be there: sending it now could make it twice.
+		m.plan.Settled = false
+	case m.policy.Push.New:
+		file.Content = link.Content
+		file.Date = link.Date
+		m.send(file, link, "new-on-disk")
+	default:
+		m.plan.Settled = false
+	}
+}
+
+// decideLeftOnServer deals with messages that the disk lacks on purpose.
+func (m *maker) decideLeftOnServer(link *mailbox.Link) {
+	if link.UID == 0 {
+		m.forget(link)
+		return
+	}
+	switch m.remote.side(link, m.below) {
+	case Gone:
+		m.forget(link)
+		return
+	case Unknown:
+		m.plan.Settled = false
+		return
+	}
+	wanted := m.policy.Heal && link.Kind == mailbox.KeptRemote
+	if link.Kind == mailbox.Skipped {
+		wanted = !m.tooLarge(link.Content.Size)
+	}
+	if wanted && m.policy.Pull.New {
+		m.fetchAgain(link, "new-on-server")
+	}
+}
+
+func (m *maker) followServer(link *mailbox.Link, rule Rule) {
+	if !m.policy.Pull.Deletions || m.policy.OnRemoteDelete == Keep {
+		link.UID = 0
+		m.become(link, mailbox.KeptLocal)
+		return
+	}
+	m.act(Action{Kind: RemoveLocal, Rule: rule, UID: link.UID, Key: link.Key, Size: link.Content.Size, Flags: link.Local, Link: link})
+}
+
+func (m *maker) followDisk(link *mailbox.Link, rule Rule) {
+	switch {
+	case m.policy.Heal:
+		m.fetchAgain(link, rule)
+	case !m.policy.Push.Deletions || m.policy.OnLocalDelete == Keep:
+		link.Key = ""
+		m.become(link, mailbox.KeptRemote)
+	default:
+		action := Action{Kind: ExpungeRemote, Rule: rule, UID: link.UID, Key: link.Key, Size: link.Content.Size, Flags: link.Remote, Link: link}
+		if trash := m.remote.Trash; m.policy.OnLocalDelete == Trash && trash != "" && trash != m.base.Known.Name {
+			action.Kind, action.To = MoveRemote, trash
+		}
+		m.act(action)
+	}
+}
+
+func (m *maker) sendAgain(link *mailbox.Link, rule Rule) {
+	if !m.policy.Push.New {
+		link.UID = 0
+		m.become(link, mailbox.KeptLocal)
+		return
+	}
+	file, _ := m.fileOf(link)
+	file.Content, file.Date = link.Content, link.Date
+	m.send(file, link, rule)
+}
+
+// fetchAgain downloads a message whose link is there. The link is used again.
+func (m *maker) fetchAgain(link *mailbox.Link, rule Rule) {
+	row, ok := m.remote.find(link.UID)
+	if !ok || !row.HasFlags {
+		row.Flags = link.Remote
+	}
+	if !ok || !row.HasSize {
+		row.Size = link.Content.Size
+	}
+	row.UID = link.UID
+	if !row.Date.Known {
+		row.Date = link.Date
+	}
+	m.receive(row, link, rule)
+}
+
+// decideNewRows receives what is on the server only.
+func (m *maker) decideNewRows() {
+	for _, row := range m.remote.Messages {
+		if !m.linked[row.UID] && m.policy.Pull.New {
+			m.receive(row, nil, "new-on-server")
+		}
+	}
+}
+
+// decideNewFiles sends what is on the disk only.
+func (m *maker) decideNewFiles() {
+	for _, file := range m.local.Messages {
+		switch {
+		case m.files[file.Key]:
+		case !m.policy.Push.New:
+			m.plan.LocalSettled = false
+		case !m.remote.Complete && !m.remote.Missing:
+			m.plan.Settled = false
+		default:
+			m.send(file, nil, "new-on-disk")
+		}
+	}
+}
+
+func (m *maker) tooLarge(size int64) bool {
+	return m.policy.MaxMessageSize > 0 && size > m.policy.MaxMessageSize
+}
+
+func (m *maker) receive(row mailbox.RemoteMessage, old *mailbox.Link, rule Rule) {
+	link := &mailbox.Link{
+		Kind: mailbox.PendingDownload, UID: row.UID, Date: row.Date,
+		Agreed: row.Flags, Remote: row.Flags, Local: row.Flags,
+		Content: mailbox.Content{Size: row.Size},
+	}
+	if old != nil {
+		link.ID = old.ID
+	}
+	if m.tooLarge(row.Size) {
+		if old == nil || old.Kind != mailbox.Skipped {
+			link.Kind = mailbox.Skipped
+			m.plan.Put = append(m.plan.Put, link)
+		}
+		return
+	}
+	m.act(Action{Kind: Download, Rule: rule, UID: row.UID, Size: row.Size, Flags: row.Flags, Date: row.Date, Link: link})
+}
+
+func (m *maker) send(file mailbox.LocalMessage, old *mailbox.Link, rule Rule) {
+	if m.tooLarge(file.Content.Size) {
+		m.plan.LocalSettled = false
+		return
+	}
+	kept := m.remote.Holds.Keep(file.Flags)
+	link := &mailbox.Link{
+		Kind: mailbox.PendingUpload, Key: file.Key, Content: file.Content, Date: file.Date,
+		Agreed: file.Flags, Remote: kept, Local: file.Flags, Since: max(m.remote.Status.UIDNext, 1),
+	}
+	if old != nil {
+		link.ID = old.ID
+	}
+	m.act(Action{Kind: Upload, Rule: rule, Key: file.Key, Size: file.Content.Size, Flags: kept, Date: file.Date, Link: link})
+}
+
+func (m *maker) act(action Action) {
+	action.Mailbox = m.base.Known.Name
+	m.plan.Actions = append(m.plan.Actions, action)
+}

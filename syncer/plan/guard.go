@@ -1,0 +1,110 @@
+package plan
+
+import "slices"
+
+// A guard refuses deletions that look like a disaster rather than a wish.
+const (
+	// freeDeletions a mailbox may see in one run whatever its size.
+	freeDeletions = 10
+	// freeShare of a mailbox's messages may go in one run: one in freeShare.
+	freeShare = 5
+)
+
+// Guard takes the deletions that need the user's word out of the plans and
+// says which. It lets them pass when all of them together are at most allow.
+// untouched counts the messages of the mailboxes that nothing happened to.
+func Guard(plans []*Plan, untouched, allow int) []Refusal {
+	var refusals []Refusal
+	total := 0
+	for _, side := range []side{serverSide, diskSide} {
+		everything := isEverythingGone(plans, untouched, side)
+		for _, p := range plans {
+			n := p.deletions(side)
+			if n == 0 || !everything && !isTooMany(n, p.Known) {
+				continue
+			}
+			refusal := Refusal{Mailbox: p.Mailbox, Reason: TooManyDeletions, Side: side.name, Deletions: n, Known: p.Known}
+			if everything || n == p.Known {
+				refusal.Reason = Emptied
+			}
+			refusals = append(refusals, refusal)
+			total += n
+		}
+	}
+	if total <= allow {
+		return nil
+	}
+	for _, refusal := range refusals {
+		for _, p := range plans {
+			p.refuseDeletions(refusal)
+		}
+	}
+	return refusals
+}
+
+// side says where messages are missing, and what would follow from it.
+type side struct {
+	name      string
+	deletions []Kind
+	mailbox   Kind
+}
+
+var (
+	serverSide = side{"server", []Kind{RemoveLocal}, DeleteMailboxLocal}
+	diskSide   = side{"disk", []Kind{ExpungeRemote, MoveRemote}, DeleteMailboxRemote}
+)
+
+func isTooMany(deletions, known int) bool {
+	return deletions > max(freeDeletions, known/freeShare)
+}
+
+// isEverythingGone reports whether a side that had many messages has none
+// left, in small mailboxes that would each pass on their own.
+func isEverythingGone(plans []*Plan, untouched int, side side) bool {
+	known, deleted := untouched, 0
+	for _, p := range plans {
+		known += p.Known
+		deleted += p.deletions(side)
+	}
+	return known > freeDeletions && deleted == known
+}
+
+func (p *Plan) deletions(side side) int {
+	n := 0
+	for _, action := range p.Actions {
+		if slices.Contains(side.deletions, action.Kind) && action.IsDeletion() {
+			n++
+		}
+	}
+	return n
+}
+
+// IsDeletion reports whether the action takes a message away for good, as far
+// as its side goes. A move between mailboxes that the user made is none.
+func (a Action) IsDeletion() bool {
+	switch a.Kind {
+	case RemoveLocal, ExpungeRemote:
+		return true
+	case MoveRemote:
+		return a.Rule == "deleted-on-disk"
+	}
+	return false
+}
+
+// refuseDeletions takes the refused mailbox's deletions out of its plan, and
+// the deletion of any mailbox on that side out of all: where messages vanish
+// in numbers, an empty mailbox that is missing proves nothing either.
+func (p *Plan) refuseDeletions(refusal Refusal) {
+	side := serverSide
+	if refusal.Side == diskSide.name {
+		side = diskSide
+	}
+	n := len(p.Actions)
+	p.Actions = slices.DeleteFunc(p.Actions, func(action Action) bool {
+		isPart := slices.Contains(side.deletions, action.Kind) && action.IsDeletion()
+		return action.Kind == side.mailbox || isPart && p.Mailbox == refusal.Mailbox
+	})
+	if len(p.Actions) != n {
+		p.Settled = false
+	}
+}

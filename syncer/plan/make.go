@@ -1,0 +1,296 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"mailferry/syncer/mailbox"
+)
+
+// Plan is what makes one mailbox's sides agree again.
+type Plan struct {
+	Mailbox mailbox.Name
+	// Actions in the order in which they are applied: mailboxes are made,
+	// messages travel, flags change, and only then is anything deleted.
+	Actions []Action
+	// Put are links to store that need no action, Forget those to drop. Both
+	// are written before the first action, in one transaction.
+	Put    []*mailbox.Link
+	Forget []mailbox.LinkID
+	// Settled says that, once all actions are done, both sides agree as far
+	// as the policy goes: the checkpoint may move. LocalSettled says that the
+	// disk has nothing that only this policy leaves alone.
+	Settled, LocalSettled bool
+	// Renumbered says that the server gave the mailbox new UIDs; Matched of
+	// the messages were recognised by content.
+	Renumbered bool
+	Matched    int
+	// Conflicts counts messages that changed on one side and were deleted on
+	// the other, and were kept.
+	Conflicts int
+	// Known counts messages that both sides had.
+	Known int
+}
+
+// Make decides what is to be done in one mailbox. Rows that Ask asked about
+// have their answers.
+func Make(base Base, local Local, remote Remote, policy Policy) Plan {
+	m := newMaker(base, local, remote, policy)
+	m.adoptRenamedFiles()
+	matches, questions := m.pair()
+	if !questions.IsEmpty() {
+		m.plan.Settled = false
+	}
+	m.adopt(matches)
+	for i := range m.links {
+		m.decideLink(&m.links[i])
+	}
+	m.decideNewRows()
+	m.decideNewFiles()
+	return m.finish()
+}
+
+// maker holds one call of Make.
+type maker struct {
+	base       Base
+	local      Local
+	remote     Remote
+	policy     Policy
+	renumbered bool
+	below      mailbox.UID
+
+	links     []mailbox.Link // working copies of the base's
+	dirty     map[*mailbox.Link]bool
+	forgotten map[*mailbox.Link]bool
+	linked    map[mailbox.UID]bool // UIDs that a link stands for
+	files     map[mailbox.Key]bool // files that a link or a match stands for
+	plan      Plan
+}
+
+func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
+	m := &maker{
+		base: base, local: local, remote: remote, policy: policy,
+		renumbered: IsRenumbered(base, remote),
+		below:      base.Known.Remote.UIDNext,
+		links:      slices.Clone(base.Links),
+		dirty:      map[*mailbox.Link]bool{},
+		forgotten:  map[*mailbox.Link]bool{},
+		linked:     make(map[mailbox.UID]bool, len(base.Links)),
+		files:      keySet(base.Links),
+	}
+	m.plan = Plan{
+		Mailbox:    base.Known.Name,
+		Settled:    !local.Incomplete && (remote.Missing || remote.Complete) && remote.Spoiled.IsEmpty(),
+		Renumbered: m.renumbered, LocalSettled: true,
+	}
+	for i := range m.links {
+		m.register(&m.links[i])
+	}
+	return m
+}
+
+// register settles what a link stands for before anything is matched.
+func (m *maker) register(link *mailbox.Link) {
+	if link.Kind == mailbox.PendingDownload {
+		if m.local.side(link) == Gone {
+			m.forget(link)
+			return
+		}
+		m.become(link, mailbox.Linked)
+	}
+	if link.Kind == mailbox.Linked {
+		m.plan.Known++
+	}
+	if m.renumbered {
+		if link.Kind == mailbox.PendingUpload && link.UID != 0 {
+			m.dirty[link] = true // the UID it was given means nothing now
+		}
+		link.UID = 0
+		return
+	}
+	if link.Kind == mailbox.PendingUpload && link.UID != 0 {
+		m.confirmUpload(link)
+	}
+	if link.UID != 0 && link.Kind != mailbox.PendingUpload {
+		m.linked[link.UID] = true
+	}
+}
+
+// confirmUpload believes an APPENDUID only when a listing shows the message:
+// servers have been seen to answer with another message's UID.
+func (m *maker) confirmUpload(link *mailbox.Link) {
+	row, listed := m.remote.find(link.UID)
+	if listed && row.HasSize && row.Size == link.Content.Size {
+		m.become(link, mailbox.Linked)
+	}
+}
+
+func (m *maker) become(link *mailbox.Link, kind mailbox.LinkKind) {
+	link.Kind = kind
+	m.dirty[link] = true
+}
+
+func (m *maker) forget(link *mailbox.Link) {
+	m.forgotten[link] = true
+	if link.Key != "" && m.local.side(link) == Gone {
+		delete(m.files, link.Key)
+	}
+}
+
+// adoptRenamedFiles recognises files that a mail reader gave a new name, and
+// messages of which a copy came back, by their hash.
+func (m *maker) adoptRenamedFiles() {
+	if m.local.Unchanged || m.local.Incomplete {
+		return
+	}
+	lost := map[mailbox.Hash][]*mailbox.Link{}
+	for i := range m.links {
+		link := &m.links[i]
+		isLost := link.Kind == mailbox.Linked || link.Kind == mailbox.KeptLocal || link.Kind == mailbox.KeptRemote
+		if isLost && !m.forgotten[link] && !link.Content.Hash.IsZero() && m.local.side(link) == Gone {
+			lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
+		}
+	}
+	if len(lost) == 0 {
+		return
+	}
+	for i := range m.local.Messages {
+		file := &m.local.Messages[i]
+		links := lost[file.Content.Hash]
+		if m.files[file.Key] || file.Content.Hash.IsZero() || len(links) == 0 {
+			continue
+		}
+		link := links[0]
+		lost[file.Content.Hash] = links[1:]
+		if link.Kind == mailbox.KeptRemote {
+			link.Kind = mailbox.Linked
+			link.Local = file.Flags.Intersect(link.Remote)
+		}
+		link.Key = file.Key
+		m.files[file.Key] = true
+		m.dirty[link] = true
+	}
+}
+
+// pair matches what the base does not know on either side by content.
+func (m *maker) pair() ([]match, Questions) {
+	if m.remote.Missing {
+		return nil, Questions{}
+	}
+	var rows []*mailbox.RemoteMessage
+	for i := range m.remote.Messages {
+		if row := &m.remote.Messages[i]; !m.linked[row.UID] {
+			rows = append(rows, row)
+		}
+	}
+	return pairUp(m.candidates(), rows)
+}
+
+func (m *maker) candidates() []candidate {
+	var cands []candidate
+	for i := range m.links {
+		link := &m.links[i]
+		if m.forgotten[link] || link.Content.Hash.IsZero() {
+			continue
+		}
+		c := candidate{link: link, content: link.Content, date: link.Date}
+		switch link.Kind {
+		case mailbox.PendingUpload:
+			c.since = max(link.Since, 1)
+			if m.renumbered {
+				c.since = 1
+			}
+		case mailbox.KeptLocal:
+		case mailbox.Linked, mailbox.KeptRemote:
+			if !m.renumbered {
+				continue
+			}
+		default:
+			continue
+		}
+		if file, ok := m.fileOf(link); ok {
+			c.file = &file
+		} else if link.Kind != mailbox.KeptRemote {
+			continue
+		}
+		cands = append(cands, c)
+	}
+	for i := range m.local.Messages {
+		if file := &m.local.Messages[i]; !m.files[file.Key] && !file.Content.Hash.IsZero() {
+			cands = append(cands, candidate{file: file, content: file.Content, date: file.Date})
+		}
+	}
+	return cands
+}
+
+// fileOf returns a link's file as the disk has it now.
+func (m *maker) fileOf(link *mailbox.Link) (mailbox.LocalMessage, bool) {
+	if link.Key == "" || m.local.Missing {
+		return mailbox.LocalMessage{}, false
+	}
+	if m.local.Unchanged {
+		return mailbox.LocalMessage{Key: link.Key, Flags: link.Local, Content: link.Content, Date: link.Date}, true
+	}
+	return m.local.find(link.Key)
+}
+
+// adopt makes links of the matches. Flags of messages that met for the first
+// time are united.
+func (m *maker) adopt(matches []match) {
+	for _, found := range matches {
+		link, row := found.cand.link, found.row
+		if link == nil {
+			common := row.Flags.Intersect(found.cand.file.Flags)
+			link = &mailbox.Link{
+				Key: found.cand.key(), Content: found.cand.content,
+				Agreed: common, Remote: common, Local: common,
+			}
+			m.files[link.Key] = true
+			m.plan.Put = append(m.plan.Put, link)
+		} else if link.Kind == mailbox.KeptLocal {
+			common := row.Flags.Intersect(found.cand.file.Flags)
+			link.Agreed, link.Remote, link.Local = common, common, common
+		}
+		if link.Kind != mailbox.KeptRemote {
+			link.Kind = mailbox.Linked
+		}
+		link.UID, link.Date = row.UID, row.Date
+		m.linked[row.UID] = true
+		m.plan.Matched++
+		if found.cand.link != nil {
+			m.dirty[link] = true
+		} else {
+			m.decideLink(link)
+		}
+	}
+}
+
+func (m *maker) finish() Plan {
+	for i := range m.links {
+		link := &m.links[i]
+		switch {
+		case m.forgotten[link]:
+			if link.ID != 0 {
+				m.plan.Forget = append(m.plan.Forget, link.ID)
+			}
+		case m.dirty[link]:
+			m.plan.Put = append(m.plan.Put, link)
+		}
+	}
+	slices.SortStableFunc(m.plan.Actions, compareActions)
+	return m.plan
+}
+
+var kindOrder = map[Kind]int{
+	RenameMailboxLocal: 0, RenameMailboxRemote: 1, CreateMailboxLocal: 2, CreateMailboxRemote: 3,
+	Download: 4, Upload: 5, MoveLocal: 6, MoveRemote: 7, FlagLocal: 8, FlagRemote: 9,
+	RemoveLocal: 10, ExpungeRemote: 11, DeleteMailboxLocal: 12, DeleteMailboxRemote: 13,
+}
+
+func compareActions(a, b Action) int {
+	return cmp.Or(
+		cmp.Compare(kindOrder[a.Kind], kindOrder[b.Kind]),
+		cmp.Compare(a.UID, b.UID),
+		cmp.Compare(a.Key, b.Key),
+	)
+}

@@ -1,0 +1,144 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"mailferry/syncer/mailbox"
+)
+
+// Questions are what Make needs to know about messages on the server before it
+// can tell whether the disk has them already. Answers go into the Header and
+// Body of the rows.
+type Questions struct {
+	Headers, Bodies mailbox.UIDSet
+}
+
+// IsEmpty reports whether there is nothing to ask.
+func (q Questions) IsEmpty() bool { return q.Headers.IsEmpty() && q.Bodies.IsEmpty() }
+
+// Ask returns what is needed to match messages by content, header hashes
+// first. It costs nothing when one side has no messages that the base does not
+// know. Call it again with the answers until it asks nothing.
+func Ask(base Base, local Local, remote Remote, policy Policy) Questions {
+	m := newMaker(base, local, remote, policy)
+	m.adoptRenamedFiles()
+	_, questions := m.pair()
+	return questions
+}
+
+// A candidate is a message on disk, or one that was there, that may be the
+// same as a message on the server that the base does not know.
+type candidate struct {
+	link    *mailbox.Link         // nil: the base does not know the file
+	file    *mailbox.LocalMessage // nil: the disk has no copy, by the user's wish
+	content mailbox.Content
+	date    mailbox.Date
+	// since is not 0 for an upload whose answer was lost: the server may
+	// tell any size for it (Exchange does), but no UID below since.
+	since mailbox.UID
+}
+
+func (c *candidate) key() mailbox.Key {
+	if c.file != nil {
+		return c.file.Key
+	}
+	return ""
+}
+
+func (c *candidate) fits(row *mailbox.RemoteMessage) bool {
+	if c.since != 0 && row.UID >= c.since {
+		return true
+	}
+	return row.HasSize && row.Size == c.content.Size
+}
+
+type match struct {
+	row  *mailbox.RemoteMessage
+	cand *candidate
+}
+
+// pairUp matches rows with candidates by content, one to one. Size, header and
+// date together are proof only where nothing else could be meant; otherwise
+// the whole message's hash is asked for.
+func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Questions) {
+	var q Questions
+	if len(cands) == 0 || len(rows) == 0 {
+		return nil, q
+	}
+	bySize := map[int64][]*candidate{}
+	byHeader := map[mailbox.Hash][]*candidate{}
+	firstLost := mailbox.UID(0)
+	for i := range cands {
+		c := &cands[i]
+		bySize[c.content.Size] = append(bySize[c.content.Size], c)
+		byHeader[c.content.Header] = append(byHeader[c.content.Header], c)
+		if c.since != 0 && (firstLost == 0 || c.since < firstLost) {
+			firstLost = c.since
+		}
+	}
+	groups := map[mailbox.Hash][]*mailbox.RemoteMessage{}
+	for _, row := range rows {
+		plausible := row.HasSize && len(bySize[row.Size]) > 0 || firstLost != 0 && row.UID >= firstLost
+		switch {
+		case !plausible:
+		case row.Header.IsZero():
+			q.Headers = q.Headers.Append(row.UID)
+		default:
+			groups[row.Header] = append(groups[row.Header], row)
+		}
+	}
+	if !q.Headers.IsEmpty() {
+		return nil, q
+	}
+	var matches []match
+	var bodies []mailbox.UID
+	for header, group := range groups {
+		found, ask := pairGroup(byHeader[header], group)
+		matches = append(matches, found...)
+		bodies = append(bodies, ask...)
+	}
+	slices.SortFunc(matches, func(a, b match) int { return cmp.Compare(a.row.UID, b.row.UID) })
+	q.Bodies = mailbox.UIDs(bodies...)
+	return matches, q
+}
+
+// pairGroup matches messages that have one header.
+func pairGroup(cands []*candidate, rows []*mailbox.RemoteMessage) (matches []match, ask []mailbox.UID) {
+	if len(cands) == 0 {
+		return nil, nil
+	}
+	if len(cands) == 1 && len(rows) == 1 {
+		row, c := rows[0], cands[0]
+		if !c.fits(row) {
+			return nil, nil
+		}
+		if row.Body.IsZero() && row.HasSize && row.Size == c.content.Size && row.Date.SameInstant(c.date) {
+			return []match{{row, c}}, nil
+		}
+	}
+	taken := map[*candidate]bool{}
+	// Copies with the same date are paired first, so that of identical
+	// messages each keeps its own.
+	for _, sameDate := range []bool{true, false} {
+		for _, row := range rows {
+			if row.Body.IsZero() {
+				if sameDate && slices.ContainsFunc(cands, func(c *candidate) bool { return c.fits(row) }) {
+					ask = append(ask, row.UID)
+				}
+				continue
+			}
+			if slices.ContainsFunc(matches, func(m match) bool { return m.row == row }) {
+				continue
+			}
+			for _, c := range cands {
+				if !taken[c] && c.content.Hash == row.Body && c.fits(row) && (!sameDate || row.Date.SameInstant(c.date)) {
+					taken[c] = true
+					matches = append(matches, match{row, c})
+					break
+				}
+			}
+		}
+	}
+	return matches, ask
+}

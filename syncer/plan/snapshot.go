@@ -1,0 +1,153 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"mailferry/syncer/mailbox"
+)
+
+// Base is what both sides of a mailbox last agreed on.
+type Base struct {
+	// Known is zero for a mailbox that the state does not have.
+	Known mailbox.Known
+	// Links sorted by UID, then Key.
+	Links []mailbox.Link
+}
+
+// Remote is what the server has now.
+type Remote struct {
+	// Missing says that the mailbox provably does not exist.
+	Missing bool
+	mailbox.Observation
+	// Messages are the rows that were handed over, in ascending order of UID.
+	Messages []mailbox.RemoteMessage
+	// Trash is the mailbox with the attribute \Trash, "" if there is none.
+	Trash mailbox.Name
+}
+
+// Local is what the disk has now.
+type Local struct {
+	// Missing says that there is no such folder.
+	Missing bool
+	// Unchanged says that the folder was not listed, since its stamp proves
+	// that it is as the base has it.
+	Unchanged bool
+	// Incomplete says that what is absent is unknown, not gone.
+	Incomplete bool
+	// Messages sorted by Key. Those not in the base have Content and Date.
+	Messages []mailbox.LocalMessage
+	Stamp    mailbox.Stamp
+}
+
+// IsRenumbered reports whether the UIDs in the base mean nothing any more.
+// (RFC 9051, section 2.3.1.1)
+func IsRenumbered(base Base, remote Remote) bool {
+	if remote.Missing || !base.Known.HasRemote || len(base.Links) == 0 {
+		return false
+	}
+	validity := remote.Status.UIDValidity
+	return validity == 0 || validity != base.Known.Remote.UIDValidity
+}
+
+func (r Remote) find(uid mailbox.UID) (mailbox.RemoteMessage, bool) {
+	i, ok := slices.BinarySearchFunc(r.Messages, uid, func(m mailbox.RemoteMessage, uid mailbox.UID) int {
+		return cmp.Compare(m.UID, uid)
+	})
+	if !ok {
+		return mailbox.RemoteMessage{}, false
+	}
+	return r.Messages[i], true
+}
+
+// side classifies a link's UID. below is the checkpoint's UIDNext: a Delta
+// without Present vouches only for UIDs below it.
+func (r Remote) side(link *mailbox.Link, below mailbox.UID) Side {
+	if r.Missing {
+		return Gone
+	}
+	if m, ok := r.find(link.UID); ok {
+		if m.HasFlags && !m.Flags.Equal(link.Remote) {
+			return Changed
+		}
+		return Same
+	}
+	switch {
+	case r.Spoiled.Contains(link.UID):
+		return Same
+	case r.HasPresent && r.Present.Contains(link.UID):
+		return Same
+	case !r.Complete:
+		return Unknown
+	case r.Delta && !r.HasPresent && link.UID < below:
+		return Same
+	}
+	return Gone
+}
+
+func (l Local) find(key mailbox.Key) (mailbox.LocalMessage, bool) {
+	i, ok := slices.BinarySearchFunc(l.Messages, key, func(m mailbox.LocalMessage, key mailbox.Key) int {
+		return cmp.Compare(m.Key, key)
+	})
+	if !ok {
+		return mailbox.LocalMessage{}, false
+	}
+	return l.Messages[i], true
+}
+
+// side classifies a link's Key.
+func (l Local) side(link *mailbox.Link) Side {
+	switch {
+	case link.Key == "":
+		return Gone
+	case l.Unchanged:
+		return Same
+	case l.Missing:
+		return Gone
+	}
+	m, ok := l.find(link.Key)
+	switch {
+	case ok && m.Flags.Equal(link.Local):
+		return Same
+	case ok:
+		return Changed
+	case l.Incomplete:
+		return Unknown
+	}
+	return Gone
+}
+
+// NewKeys lists the keys that the base does not know: the engine reads these
+// files before it asks for a plan.
+func NewKeys(base Base, local Local) []mailbox.Key {
+	known := keySet(base.Links)
+	var keys []mailbox.Key
+	for _, m := range local.Messages {
+		if !known[m.Key] {
+			keys = append(keys, m.Key)
+		}
+	}
+	return keys
+}
+
+// MissingKeys lists the keys of the base that the listing does not have: the
+// engine looks a second time before it believes that they are gone.
+func MissingKeys(base Base, local Local) []mailbox.Key {
+	var keys []mailbox.Key
+	for i := range base.Links {
+		if link := &base.Links[i]; link.Key != "" {
+			if _, ok := local.find(link.Key); !ok {
+				keys = append(keys, link.Key)
+			}
+		}
+	}
+	return keys
+}
+
+func keySet(links []mailbox.Link) map[mailbox.Key]bool {
+	set := make(map[mailbox.Key]bool, len(links))
+	for i := range links {
+		set[links[i].Key] = true
+	}
+	return set
+}

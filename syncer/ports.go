@@ -1,0 +1,139 @@
+package syncer
+
+import (
+	"context"
+	"io"
+
+	"mailferry/syncer/mailbox"
+)
+
+// Remote reads a mail server. Its errors wrap the sentinels of package mailbox.
+// All methods may be called from several goroutines; each uses a connection of
+// its own, up to the limit that the implementation was given, and waits for
+// one when all are at work.
+type Remote interface {
+	// List returns every mailbox that can be selected, sorted by name. It
+	// returns an error rather than part of them.
+	List(ctx context.Context) ([]mailbox.Listed, error)
+	// Exists asks for one mailbox by name. false is proof that it is not
+	// there; whatever else the server may answer is an error.
+	Exists(ctx context.Context, name mailbox.Name) (bool, error)
+	// Observe opens a mailbox read-only and hands over the messages that are
+	// new or changed since, or all of them, in ascending order of UID.
+	Observe(ctx context.Context, name mailbox.Name, since mailbox.Since, each func(mailbox.RemoteMessage) error) (mailbox.Observation, error)
+	// Fetch reads messages with PEEK into the sink. UIDs that the server does
+	// not have are left out without an error. A mailbox with another
+	// UIDValidity is ErrUIDValidity, and nothing was handed over.
+	Fetch(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, part mailbox.Part, sink mailbox.FetchSink) error
+	// Traffic tells what was carried so far.
+	Traffic() mailbox.Traffic
+	// Close logs out.
+	Close() error
+}
+
+// RemoteMessages changes messages on a server. A command is sent only after
+// the tagged OK of those that it relies on.
+type RemoteMessages interface {
+	// Append uploads messages in order and calls done for each that the
+	// server answered, with its index. Of an upload whose answer was lost
+	// nothing is known. A message's own refusal is done's err; the returned
+	// error ends the whole.
+	Append(ctx context.Context, name mailbox.Name, uploads []mailbox.Upload, done func(i int, at mailbox.Appended, err error)) error
+	// StoreFlags changes flags. Messages whose ModSeq is above unchangedSince
+	// (0: do not look) are left alone and returned.
+	StoreFlags(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, change mailbox.FlagChange, unchangedSince mailbox.ModSeq) (modified mailbox.UIDSet, err error)
+	// Expunge marks messages \Deleted and expunges just these with UID
+	// EXPUNGE. Messages changed above unchangedSince are left alone and
+	// returned. Without UIDPLUS they are only marked: ErrNoUIDPlus.
+	Expunge(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, unchangedSince mailbox.ModSeq) (modified mailbox.UIDSet, err error)
+	// Move moves messages to another mailbox and returns the new UIDs as far
+	// as the server tells them. Without MOVE it copies, waits for the OK, and
+	// expunges.
+	Move(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Name) (map[mailbox.UID]mailbox.UID, error)
+}
+
+// RemoteMailboxes changes mailboxes on a server.
+type RemoteMailboxes interface {
+	// Create makes a mailbox and subscribes to it. ErrExists if it is there.
+	Create(ctx context.Context, name mailbox.Name) error
+	// Rename renames a mailbox and, as IMAP has it, those below it.
+	Rename(ctx context.Context, from, to mailbox.Name) error
+	// Delete deletes a mailbox that is empty; with messages it refuses.
+	Delete(ctx context.Context, name mailbox.Name) error
+}
+
+// Local reads a Maildir tree.
+type Local interface {
+	// Folders lists all folders, sorted by name.
+	Folders(ctx context.Context) ([]mailbox.Name, error)
+	// Stamp tells whether a folder may have changed, without listing it.
+	Stamp(ctx context.Context, name mailbox.Name) (mailbox.Stamp, error)
+	// List returns every message of a folder sorted by key, without Content.
+	// The stamp was taken before the listing began.
+	List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error)
+	// Inspect reads one message for its Content and Date.
+	Inspect(ctx context.Context, name mailbox.Name, key mailbox.Key) (mailbox.Content, mailbox.Date, error)
+	// Open returns a message's wire form. ErrNotFound if it is gone.
+	Open(ctx context.Context, name mailbox.Name, key mailbox.Key) (io.ReadCloser, error)
+}
+
+// LocalDelivery brings new messages into a Maildir tree.
+type LocalDelivery interface {
+	// Receive writes a message of size octets to the folder's tmp. A body
+	// that ends early or cannot be written leaves nothing behind.
+	Receive(ctx context.Context, name mailbox.Name, size int64, body io.Reader) (mailbox.Draft, error)
+	// Seal sets the drafts' dates and makes them durable: when it returns, a
+	// power cut loses none. It may be called while others still Receive.
+	Seal(ctx context.Context, drafts []mailbox.Draft) error
+	// Publish gives sealed drafts their final names and makes these durable.
+	Publish(ctx context.Context, drafts []mailbox.Draft) error
+	// Discard removes drafts that are not wanted.
+	Discard(ctx context.Context, drafts []mailbox.Draft) error
+}
+
+// LocalMessages changes messages in a Maildir tree.
+type LocalMessages interface {
+	// Keep returns those of flags that the folder can hold, making room for
+	// new keywords where there is any.
+	Keep(ctx context.Context, name mailbox.Name, flags mailbox.Flags) (mailbox.Flags, error)
+	// ChangeFlags changes a message's flags, whatever a mail reader made of
+	// its name meanwhile, and returns those the file now has: keywords that
+	// the folder has no room for are missing. ErrNotFound if it is gone.
+	ChangeFlags(ctx context.Context, name mailbox.Name, key mailbox.Key, change mailbox.FlagChange) (mailbox.Flags, error)
+	// Remove moves messages to the store's trash. Those not there are left
+	// out without an error.
+	Remove(ctx context.Context, name mailbox.Name, keys []mailbox.Key) error
+	// Flush makes flag changes and removals durable.
+	Flush(ctx context.Context) error
+}
+
+// LocalFolders changes folders in a Maildir tree.
+type LocalFolders interface {
+	// Create makes a folder. ErrExists if it is there.
+	Create(ctx context.Context, name mailbox.Name) error
+	// Rename renames one folder; those below it stay.
+	Rename(ctx context.Context, from, to mailbox.Name) error
+	// Delete moves a folder with all that is in it to the store's trash;
+	// those below it stay.
+	Delete(ctx context.Context, name mailbox.Name) error
+	// Sweep removes drafts that a killed run left behind and what has been in
+	// the trash for more than 30 days.
+	Sweep(ctx context.Context) error
+}
+
+// Base is the state: what both sides last agreed on.
+type Base interface {
+	// Mailboxes lists the known mailboxes, sorted by name.
+	Mailboxes(ctx context.Context) ([]mailbox.Known, error)
+	// Links lists a mailbox's links, sorted by UID, then Key.
+	Links(ctx context.Context, id mailbox.ID) ([]mailbox.Link, error)
+	// Add makes a mailbox known.
+	Add(ctx context.Context, name mailbox.Name) (mailbox.ID, error)
+	// Rename gives a known mailbox another name.
+	Rename(ctx context.Context, id mailbox.ID, to mailbox.Name) error
+	// Forget removes a mailbox and its links.
+	Forget(ctx context.Context, id mailbox.ID) error
+	// Commit writes all of commits in one transaction; when it returns, it is
+	// durable.
+	Commit(ctx context.Context, commits ...mailbox.Commit) error
+}

@@ -1,0 +1,57 @@
+package syncer
+
+import (
+	"slices"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// recogniseRenames finds mailboxes that have another name on one side and
+// makes one of the two boxes: the new name with the old one's base.
+func (r *run) recogniseRenames(boxes []*box) []*box {
+	var goneServer, goneDisk []plan.Base
+	var freshServer, freshDisk []plan.Fresh
+	byName := map[mailbox.Name]*box{}
+	for _, b := range boxes {
+		byName[b.name] = b
+		known := b.base.Known
+		isKnown := known.HasRemote && known.HasLocal
+		fresh := plan.Fresh{Name: b.name, Remote: b.remote, Local: b.local}
+		switch {
+		case b.isOut:
+		case isKnown && b.remote.Missing && !b.local.Missing:
+			goneServer = append(goneServer, b.base)
+		case isKnown && !b.remote.Missing && b.local.Missing:
+			goneDisk = append(goneDisk, b.base)
+		case known.ID == 0 && !b.remote.Missing && b.local.Missing:
+			freshServer = append(freshServer, fresh)
+		case known.ID == 0 && b.remote.Missing && !b.local.Missing:
+			freshDisk = append(freshDisk, fresh)
+		}
+	}
+	var renamed []mailbox.Name
+	if r.Policy.Pull.Mailboxes {
+		for _, pair := range plan.RenamedOnServer(goneServer, freshServer) {
+			from, to := byName[pair.From], byName[pair.To]
+			to.base, to.local = from.base, from.local
+			to.rename(plan.RenameMailboxLocal, pair)
+			renamed = append(renamed, pair.From)
+		}
+	}
+	if r.Policy.Push.Mailboxes {
+		for _, pair := range plan.RenamedOnDisk(goneDisk, freshDisk) {
+			from, to := byName[pair.From], byName[pair.To]
+			to.base, to.remote, to.listed = from.base, from.remote, from.listed
+			to.rename(plan.RenameMailboxRemote, pair)
+			renamed = append(renamed, pair.From)
+		}
+	}
+	return slices.DeleteFunc(boxes, func(b *box) bool { return slices.Contains(renamed, b.name) })
+}
+
+func (b *box) rename(kind plan.Kind, pair plan.Rename) {
+	b.base.Known.Name = pair.To
+	b.halted = b.halted || b.local.Incomplete
+	b.plan.Actions = []plan.Action{{Kind: kind, Mailbox: pair.From, To: pair.To}}
+}

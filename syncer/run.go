@@ -1,0 +1,134 @@
+package syncer
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// Options is everything a run needs.
+type Options struct {
+	Policy plan.Policy
+	// The ports. RemoteMessages and RemoteMailboxes may be nil where the
+	// policy pushes nothing: then nothing can be written.
+	Remote          Remote
+	RemoteMessages  RemoteMessages
+	RemoteMailboxes RemoteMailboxes
+	Local           Local
+	LocalDelivery   LocalDelivery
+	LocalMessages   LocalMessages
+	LocalFolders    LocalFolders
+	Base            Base
+	// Selects says which mailboxes take part; nil: all.
+	Selects func(mailbox.Name) bool
+	// Connections is how many workers transfer at once, at least 1.
+	Connections int
+	// DryRun plans and reports, and changes nothing.
+	DryRun bool
+	// Recover says that the last run did not end cleanly.
+	Recover bool
+	// Stop, when closed, ends the run after the message at hand.
+	Stop     <-chan struct{}
+	Reporter Reporter
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Summary counts what a run did, or in a dry run would have done.
+type Summary struct {
+	Downloaded, Uploaded         int
+	FlagsLocal, FlagsRemote      int
+	RemovedLocal, ExpungedRemote int
+	Moved, Conflicts             int
+	Failed, Stale, Guarded       int
+	Mailboxes                    int
+	Traffic                      mailbox.Traffic
+	// MailboxesCreated, MailboxesDeleted and MailboxesRenamed count both sides.
+	MailboxesCreated, MailboxesDeleted, MailboxesRenamed int
+}
+
+// Run makes both sides agree as far as the policy goes. The error is what
+// ended the run early; what failed on the way was reported and is counted in
+// the summary, which is valid in either case.
+func Run(ctx context.Context, opts Options) (Summary, error) {
+	opts.Connections = max(opts.Connections, 1)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &run{Options: opts, tally: tally{reporter: opts.Reporter}}
+	err := r.straight(ctx)
+	summary := r.tally.summary()
+	summary.Traffic = opts.Remote.Traffic()
+	return summary, err
+}
+
+// run is one run; its methods are the steps.
+type run struct {
+	Options
+	tally tally
+}
+
+// straight is the whole run in a straight line.
+func (r *run) straight(ctx context.Context) error {
+	if r.Recover && !r.DryRun {
+		if err := r.LocalFolders.Sweep(ctx); err != nil {
+			return err
+		}
+	}
+	boxes, untouched, err := r.census(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.observe(ctx, boxes); err != nil {
+		return err
+	}
+	boxes = r.recogniseRenames(boxes)
+	if err := r.decide(ctx, boxes); err != nil {
+		return err
+	}
+	boxes = taking(boxes)
+	r.guard(boxes, untouched)
+	if r.DryRun {
+		r.reportPlanned(boxes)
+		return nil
+	}
+	if err := r.apply(ctx, boxes); err != nil {
+		return err
+	}
+	if r.tally.summary().RemovedLocal > 0 {
+		return r.LocalFolders.Sweep(ctx)
+	}
+	return nil
+}
+
+// guard takes deletions out of the plans that need the user's word.
+func (r *run) guard(boxes []*box, untouched int) {
+	plans := make([]*plan.Plan, len(boxes))
+	for i, b := range boxes {
+		plans[i] = &b.plan
+	}
+	for _, refusal := range plan.Guard(plans, untouched, r.Policy.AllowDeletes) {
+		r.tally.refused(refusal)
+	}
+}
+
+func (r *run) reportPlanned(boxes []*box) {
+	for _, b := range boxes {
+		for _, action := range b.plan.Actions {
+			r.tally.planned(action)
+		}
+	}
+}
+
+// isStopped reports whether the user asked to stop.
+func (r *run) isStopped() bool {
+	select {
+	case <-r.Stop:
+		return true
+	default:
+		return false
+	}
+}

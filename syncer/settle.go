@@ -1,0 +1,79 @@
+package syncer
+
+import (
+	"context"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// settle moves a mailbox's checkpoint, if everything that was asked for has
+// happened. After changes on the server it looks once more at what they did:
+// uploads are confirmed by a listing, and the next run need not look again.
+func (r *run) settle(ctx context.Context, b *box) error {
+	if b.halted || !b.plan.Settled {
+		return nil
+	}
+	status, isSettled := b.remote.Status, true
+	wrote := b.actions(plan.Upload, plan.FlagRemote, plan.ExpungeRemote, plan.MoveRemote, plan.CreateMailboxRemote)
+	if len(wrote) > 0 {
+		seen, ok, err := r.confirm(ctx, b)
+		if err != nil {
+			return err
+		}
+		if ok {
+			status = seen
+		} else {
+			isSettled = len(b.actions(plan.Upload)) == 0
+		}
+	}
+	checkpoint := mailbox.Checkpoint{Remote: status, HasRemote: !b.remote.Missing, HasLocal: !b.local.Missing}
+	if b.plan.LocalSettled {
+		checkpoint.Local = b.local.Stamp
+	}
+	known := b.base.Known
+	current := mailbox.Checkpoint{Remote: known.Remote, Local: known.Local, HasRemote: known.HasRemote, HasLocal: known.HasLocal}
+	if !isSettled || checkpoint == current {
+		return nil
+	}
+	return r.commit(ctx, mailbox.Commit{Mailbox: known.ID, Checkpoint: &checkpoint})
+}
+
+// confirm observes the server again and writes what the listing proves. ok
+// says that nothing but our own changes was found.
+func (r *run) confirm(ctx context.Context, b *box) (status mailbox.Status, ok bool, err error) {
+	p, remote, err := r.replan(ctx, b)
+	if err != nil {
+		return mailbox.Status{}, false, err
+	}
+	if err := r.commit(ctx, mailbox.Commit{Mailbox: b.base.Known.ID, Put: p.Put, Forget: p.Forget}); err != nil {
+		return mailbox.Status{}, false, err
+	}
+	return remote.Status, len(p.Actions) == 0 && p.Settled, nil
+}
+
+// replan decides a mailbox again from the state as it is now and a new look at
+// the server; the disk is taken to be as the state has it.
+func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error) {
+	links, err := r.Base.Links(ctx, b.base.Known.ID)
+	if err != nil {
+		return plan.Plan{}, plan.Remote{}, &stateError{err}
+	}
+	again := &box{name: b.name, base: plan.Base{Known: b.base.Known, Links: links}, remote: plan.Remote{Trash: b.remote.Trash}}
+	again.base.Known.Remote = b.remote.Status
+	again.base.Known.HasRemote = true
+	again.local.Unchanged = true
+	if err := r.observeRemote(ctx, again); err != nil {
+		return plan.Plan{}, plan.Remote{}, err
+	}
+	for range 3 {
+		questions := plan.Ask(again.base, again.local, again.remote, r.Policy)
+		if questions.IsEmpty() {
+			break
+		}
+		if err := r.answer(ctx, again, questions); err != nil {
+			return plan.Plan{}, plan.Remote{}, err
+		}
+	}
+	return plan.Make(again.base, again.local, again.remote, r.Policy), again.remote, nil
+}

@@ -1,0 +1,184 @@
+package synctest
+
+import (
+	"context"
+	"errors"
+
+	"mailferry/syncer/mailbox"
+)
+
+var observeCases = []remoteSubtest{
+	{"ObserveOfAnEmptyMailboxIsComplete", func(c *remoteCase) {
+		c.made(0)
+		s := c.observe(work, mailbox.Since{})
+		if !s.Complete || len(s.messages) != 0 || s.Status.Messages != 0 || s.Status.UIDNext == 0 || s.Status.UIDValidity == 0 {
+			c.Errorf("%+v", s)
+		}
+		if s = c.observe(work, since(s, nil)); !s.Complete || !s.present(nil).IsEmpty() {
+			c.Errorf("again: %+v", s)
+		}
+	}},
+	{"ObserveHandsOverEveryMessage", observeEverything},
+	{"ObserveSaysWhatTheMailboxHolds", func(c *remoteCase) {
+		flags := mailbox.NewFlags(mailbox.FlagSeen, mailbox.FlagAnswered, mailbox.FlagFlagged, mailbox.FlagDraft)
+		c.fill(mailbox.Inbox, 1)
+		if got := c.observe(mailbox.Inbox, mailbox.Since{}).Holds.Keep(flags); !got.Equal(flags) {
+			c.Errorf("holds %s of %s", got, flags)
+		}
+	}},
+	{"ObserveOfNoMailboxIsErrNotFound", func(c *remoteCase) {
+		_, err := c.Remote.Observe(c.ctx, "Nowhere", mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
+		wantAbsent(c, "observe", err)
+	}},
+	{"ObserveWithoutAChangeHandsOverNothing", func(c *remoteCase) {
+		known := c.made(5)
+		s := c.observe(work, since(c.observe(work, mailbox.Since{}), known))
+		c.wantPresent(s, known, known)
+		if c.CondStore != s.Delta {
+			c.Errorf("delta %v, CONDSTORE %v", s.Delta, c.CondStore)
+		}
+		if s.Delta && len(s.messages) > 0 {
+			c.Errorf("handed over %v", s.messages)
+		}
+	}},
+	{"ObserveSeesWhatChangedAndWhatIsNew", func(c *remoteCase) {
+		known := c.made(5)
+		before := c.observe(work, mailbox.Since{})
+		changed := known[2].UID
+		c.Witness.Store(work, changed, "+FLAGS", mailbox.NewFlags(mailbox.FlagFlagged))
+		now := c.fill(work, 1)
+		s := c.observe(work, since(before, known))
+		c.wantPresent(s, known, now)
+		if m, found := s.find(changed); !found || !m.HasFlags || !m.Flags.Has(mailbox.FlagFlagged) {
+			c.Errorf("changed message: %+v", m)
+		}
+		if m, found := s.find(now[5].UID); !found || !m.HasFlags || !m.HasSize || !m.Date.Known {
+			c.Errorf("new message: %+v", m)
+		}
+	}},
+	{"ObserveProvesThatAMessageIsGone", func(c *remoteCase) {
+		known := c.made(5)
+		before := c.observe(work, mailbox.Since{})
+		c.Witness.Expunge(work, known[1].UID, known[4].UID)
+		c.wantPresent(c.observe(work, since(before, known)), known, c.Witness.Messages(work))
+	}},
+	{"ObserveIsNotFooledByEqualCounts", func(c *remoteCase) {
+		known := c.made(4)
+		before := c.observe(work, mailbox.Since{})
+		c.Witness.Expunge(work, known[0].UID)
+		c.Witness.Append(work, mailbox.Flags{}, someDate(9), text(9))
+		c.wantPresent(c.observe(work, since(before, known)), known, c.Witness.Messages(work))
+	}},
+	{"ObserveSeesANewMessageThatIsGoneAgain", func(c *remoteCase) {
+		known := c.made(3)
+		before := c.observe(work, mailbox.Since{})
+		now := c.fill(work, 2)
+		c.Witness.Expunge(work, now[3].UID)
+		c.wantPresent(c.observe(work, since(before, known)), known, c.Witness.Messages(work))
+	}},
+	{"ObserveSeesAMailboxThatWasEmptied", func(c *remoteCase) {
+		known := c.made(3)
+		before := c.observe(work, mailbox.Since{})
+		for _, message := range known {
+			c.Witness.Expunge(work, message.UID)
+		}
+		c.wantPresent(c.observe(work, since(before, known)), known, nil)
+	}},
+	{"ObserveWithTooFewBelowListsAll", func(c *remoteCase) {
+		// The base lost links: what it does not know must be told again.
+		known := c.made(4)
+		before := since(c.observe(work, mailbox.Since{}), known[:2])
+		s := c.observe(work, before)
+		if !s.Complete || s.present(uidsOf(known[:2])).String() != uidsOf(known).String() {
+			c.Errorf("complete %v, present %s, want %s", s.Complete, s.present(uidsOf(known[:2])), uidsOf(known))
+		}
+	}},
+	{"ObserveUnderAnotherUIDValidityTellsEverything", func(c *remoteCase) {
+		known := c.made(3)
+		before := since(c.observe(work, mailbox.Since{}), known)
+		before.Remote.UIDValidity++
+		s := c.observe(work, before)
+		if s.Delta || !s.Complete || len(s.messages) != len(known) {
+			c.Errorf("%+v", s)
+		}
+	}},
+	{"ObserveSeesKeywordsComeAndGo", func(c *remoteCase) {
+		known := c.made(2)
+		keyword := mailbox.NewFlags("$Junk")
+		c.Witness.Store(work, known[0].UID, "+FLAGS", keyword)
+		s := c.observe(work, mailbox.Since{})
+		if m, _ := s.find(known[0].UID); !m.Flags.Equal(keyword) {
+			c.Errorf("flags %s, want %s", m.Flags, keyword)
+		}
+		c.Witness.Store(work, known[0].UID, "-FLAGS", keyword)
+		if m, found := c.observe(work, since(s, known)).find(known[0].UID); !found || !m.Flags.IsEmpty() {
+			c.Errorf("keyword taken away: found %v, flags %s", found, m.Flags)
+		}
+	}},
+	{"ObserveReturnsTheErrorOfEach", func(c *remoteCase) {
+		c.made(3)
+		stop, calls := errors.New("stop"), 0
+		_, err := c.Remote.Observe(c.ctx, work, mailbox.Since{}, func(mailbox.RemoteMessage) error { calls++; return stop })
+		wantError(c, "observe", err, stop)
+		if calls != 1 {
+			c.Errorf("each was called %d times after its error", calls-1)
+		}
+		if s := c.observe(work, mailbox.Since{}); len(s.messages) != 3 {
+			c.Errorf("afterwards %d messages", len(s.messages))
+		}
+	}},
+	{"ObserveEndsWhenCancelled", func(c *remoteCase) {
+		c.made(3)
+		ctx, cancel := context.WithCancel(c.ctx)
+		cancel()
+		_, err := c.Remote.Observe(ctx, work, mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
+		wantError(c, "observe", err, context.Canceled)
+	}},
+}
+
+// wantPresent checks that an observation proves what is there: to a base that
+// knows known, just the messages in now.
+func (c *remoteCase) wantPresent(s seen, known, now []Message) {
+	c.Helper()
+	if !s.Complete {
+		c.Fatalf("not complete: %+v", s)
+	}
+	if got, want := s.present(uidsOf(known)).String(), uidsOf(now).String(); got != want {
+		c.Errorf("present %q, want %q (%+v)", got, want, s)
+	}
+	if int(s.Status.Messages) != len(now) {
+		c.Errorf("status %+v, want %d messages", s.Status, len(now))
+	}
+}
+
+func observeEverything(c *remoteCase) {
+	c.Witness.Create(work)
+	flags := []mailbox.Flags{
+		{}, mailbox.NewFlags(mailbox.FlagSeen), mailbox.NewFlags(mailbox.FlagSeen, mailbox.FlagFlagged, mailbox.FlagAnswered),
+		mailbox.NewFlags(mailbox.FlagDraft), mailbox.NewFlags(mailbox.FlagDeleted), mailbox.NewFlags("$Forwarded", "Custom"),
+	}
+	for i, f := range flags {
+		c.Witness.Append(work, f, someDate(i), text(i))
+	}
+	want := c.Witness.Messages(work)
+	s := c.observe(work, mailbox.Since{})
+	if !s.Complete || s.Delta || len(s.messages) != len(want) || int(s.Status.Messages) != len(want) {
+		c.Fatalf("%+v", s)
+	}
+	if s.Status.UIDNext <= want[len(want)-1].UID {
+		c.Errorf("UIDNEXT %d, highest UID %d", s.Status.UIDNext, want[len(want)-1].UID)
+	}
+	if c.CondStore != (s.Status.HighestModSeq > 0) {
+		c.Errorf("HIGHESTMODSEQ %d, CONDSTORE %v", s.Status.HighestModSeq, c.CondStore)
+	}
+	for i, m := range s.messages {
+		w := want[i]
+		if m.UID != w.UID || !m.HasFlags || !m.HasSize || m.Size != int64(len(w.Octets)) || !m.Flags.Equal(w.Flags) || m.Date != w.Date {
+			c.Errorf("got %+v, want uid %d, (%s), %d octets, %+v", m, w.UID, w.Flags, len(w.Octets), w.Date)
+		}
+		// Whether a full listing asks for MODSEQ is left to the implementation.
+		if m.ModSeq > s.Status.HighestModSeq {
+			c.Errorf("uid %d: MODSEQ %d above HIGHESTMODSEQ %d", m.UID, m.ModSeq, s.Status.HighestModSeq)
+		}
+	}
+}

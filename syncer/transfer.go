@@ -1,0 +1,160 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// Bounds of what one worker carries between two commits.
+const (
+	chunkMessages  = 2000
+	chunkOctets    = 32 << 20
+	minChunkOctets = 1 << 20
+)
+
+// chunk is what one worker carries at a time: part of one mailbox's transfers
+// in one direction.
+type chunk struct {
+	box     *box
+	kind    plan.Kind
+	actions []plan.Action
+}
+
+// transfer carries messages in both directions, on several connections.
+func (r *run) transfer(ctx context.Context, boxes []*box) error {
+	chunks := r.chunks(boxes)
+	if len(chunks) == 0 {
+		return nil
+	}
+	work := make(chan chunk)
+	ledger := newLedger(r)
+	group, workCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(work)
+		for _, c := range chunks {
+			select {
+			case work <- c:
+			case <-r.Stop:
+				return mailbox.ErrStopped
+			case <-workCtx.Done():
+				return workCtx.Err()
+			}
+		}
+		return nil
+	})
+	for worker := range r.Connections {
+		group.Go(func() error {
+			for c := range work {
+				r.tally.advance(func(p *Progress) { p.Workers[worker] = string(c.box.name) })
+				if err := r.carry(workCtx, ledger, c); err != nil {
+					return err
+				}
+				r.tally.advance(func(p *Progress) { p.Workers[worker] = "" })
+			}
+			return nil
+		})
+	}
+	// What was received is committed also when the run is stopped, and when
+	// the context is cancelled as far as the store lets it.
+	err := group.Wait()
+	if err := errors.Join(err, ledger.close(context.WithoutCancel(ctx))); err != nil {
+		return r.explainFull(err, chunks)
+	}
+	return nil
+}
+
+// chunks cuts the transfers into pieces that keep all connections at work to
+// the end.
+func (r *run) chunks(boxes []*box) []chunk {
+	var messages, octets int64
+	for _, b := range boxes {
+		for _, action := range b.actions(plan.Download, plan.Upload) {
+			messages++
+			octets += action.Size
+		}
+	}
+	r.tally.advance(func(p *Progress) {
+		p.Phase, p.TotalMessages, p.TotalOctets = "transferring", messages, octets
+		p.Workers = make([]string, r.Connections)
+	})
+	limit := min(max(octets/int64(4*r.Connections), minChunkOctets), chunkOctets)
+	var chunks []chunk
+	for _, b := range boxes {
+		if downloads := b.actions(plan.Download); len(downloads) > 0 {
+			chunks = append(chunks, cut(b, plan.Download, downloads, limit)...)
+		}
+		// A mailbox's uploads stay together: their order is kept, and a lost
+		// answer concerns one command at a time.
+		if uploads := b.actions(plan.Upload); len(uploads) > 0 {
+			chunks = append(chunks, chunk{b, plan.Upload, uploads})
+		}
+	}
+	return chunks
+}
+
+func cut(b *box, kind plan.Kind, actions []plan.Action, limit int64) []chunk {
+	var chunks []chunk
+	first, octets := 0, int64(0)
+	for i, action := range actions {
+		if i > first && (octets+action.Size > limit || i-first == chunkMessages) {
+			chunks = append(chunks, chunk{b, kind, actions[first:i]})
+			first, octets = i, 0
+		}
+		octets += action.Size
+	}
+	return append(chunks, chunk{b, kind, actions[first:]})
+}
+
+func (r *run) carry(ctx context.Context, ledger *ledger, c chunk) error {
+	if c.kind == plan.Download {
+		return r.download(ctx, ledger, c.box, c.actions)
+	}
+	err := r.upload(ctx, c.box, c.actions)
+	if err == nil || isFatal(err) || ctx.Err() != nil {
+		return err
+	}
+	r.halt(c.box)
+	r.tally.trouble(c.box.name, err)
+	return nil
+}
+
+// halt keeps a mailbox's checkpoint where it is.
+func (r *run) halt(b *box) {
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	b.halted = true
+}
+
+// carried tells the progress of one message.
+func (r *run) carried(size int64) {
+	r.tally.advance(func(p *Progress) {
+		p.Messages++
+		p.Octets += size
+	})
+}
+
+// explainFull says how much was still to come when the disk was full.
+func (r *run) explainFull(err error, chunks []chunk) error {
+	if !isDiskFull(err) {
+		return err
+	}
+	var total, octets int64
+	for _, c := range chunks {
+		if c.kind != plan.Download {
+			continue
+		}
+		for _, action := range c.actions {
+			if action.Link.Kind != mailbox.Linked {
+				total++
+				octets += action.Size
+			}
+		}
+	}
+	return fmt.Errorf("%w (still to come: %d messages, %d octets)", err, total, octets)
+}

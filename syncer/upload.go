@@ -1,0 +1,164 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// Bounds of what is appended between two commits.
+const (
+	appendMessages = 200
+	appendOctets   = 16 << 20
+)
+
+// upload appends a mailbox's messages. The state has each as pending before
+// the first octet goes out. When a connection is lost, nothing is sent again
+// before a listing has told what had arrived.
+func (r *run) upload(ctx context.Context, b *box, actions []plan.Action) error {
+	const tries = 5
+	for attempt := 1; len(actions) > 0; attempt++ {
+		before := len(actions)
+		rest, err := r.appendAll(ctx, b, actions)
+		if err == nil {
+			return nil
+		}
+		if isFatal(err) || ctx.Err() != nil || !isPassing(err) || attempt == tries {
+			r.failRest(rest, err)
+			return err
+		}
+		if err := r.reconnect(ctx, err); err != nil {
+			return err
+		}
+		if actions, err = r.stillMissing(ctx, b, rest); err != nil {
+			return err
+		}
+		if len(actions) < before {
+			attempt = 0
+		}
+	}
+	return nil
+}
+
+func (r *run) failRest(actions []plan.Action, err error) {
+	for _, action := range actions {
+		r.tally.failed(action, err)
+	}
+}
+
+// appendAll appends in groups, each committed before the next.
+func (r *run) appendAll(ctx context.Context, b *box, actions []plan.Action) (rest []plan.Action, err error) {
+	for _, group := range cutUploads(b, actions) {
+		if r.isStopped() {
+			return nil, mailbox.ErrStopped
+		}
+		left, err := r.appendGroup(ctx, b, group)
+		if err != nil {
+			return append(left, actions[len(group):]...), err
+		}
+		actions = actions[len(group):]
+	}
+	return nil, nil
+}
+
+func cutUploads(b *box, actions []plan.Action) [][]plan.Action {
+	var groups [][]plan.Action
+	for _, c := range cut(b, plan.Upload, actions, appendOctets) {
+		for list := c.actions; len(list) > 0; {
+			n := min(len(list), appendMessages)
+			groups = append(groups, list[:n])
+			list = list[n:]
+		}
+	}
+	return groups
+}
+
+// appendGroup returns the actions without an answer if it fails.
+func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]plan.Action, error) {
+	pending := mailbox.Commit{Mailbox: b.base.Known.ID}
+	uploads := make([]mailbox.Upload, len(group))
+	for i, action := range group {
+		link := action.Link
+		pending.Put = append(pending.Put, link)
+		uploads[i] = mailbox.Upload{
+			Flags: link.Remote, Date: action.Date, Size: action.Size,
+			Open: func() (io.ReadCloser, error) { return r.Local.Open(ctx, b.name, action.Key) },
+		}
+	}
+	if err := r.commit(ctx, pending); err != nil {
+		return nil, err
+	}
+	answered := mailbox.Commit{Mailbox: b.base.Known.ID}
+	isAnswered := make([]bool, len(group))
+	err := r.RemoteMessages.Append(ctx, b.name, uploads, func(i int, at mailbox.Appended, err error) {
+		isAnswered[i] = true
+		action := group[i]
+		switch {
+		case err == nil:
+			if at.UIDValidity == b.remote.Status.UIDValidity {
+				action.Link.UID = at.UID
+				action.UID = at.UID
+			}
+			answered.Put = append(answered.Put, action.Link)
+			r.carried(action.Size)
+			r.tally.done(action)
+		case errors.Is(err, mailbox.ErrNotFound):
+			r.halt(b)
+			r.tally.stale(action)
+		default:
+			r.halt(b)
+			r.tally.failed(action, err)
+		}
+	})
+	if err := r.commit(context.WithoutCancel(ctx), answered); err != nil {
+		return nil, err
+	}
+	if err == nil {
+		return nil, nil
+	}
+	var left []plan.Action
+	for i, action := range group {
+		if !isAnswered[i] {
+			left = append(left, action)
+		}
+	}
+	return left, err
+}
+
+// stillMissing looks at the server after a lost connection and returns those
+// of the actions whose messages provably did not arrive.
+func (r *run) stillMissing(ctx context.Context, b *box, rest []plan.Action) ([]plan.Action, error) {
+	p, _, err := r.replan(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	// The links of p that are new are ours that arrived; those of others are
+	// left for the next run.
+	if err := r.commit(ctx, mailbox.Commit{Mailbox: b.base.Known.ID, Put: p.Put, Forget: p.Forget}); err != nil {
+		return nil, err
+	}
+	unsent := map[mailbox.Key]*mailbox.Link{}
+	for _, action := range p.Actions {
+		if action.Kind == plan.Upload {
+			unsent[action.Key] = action.Link
+		}
+	}
+	var again []plan.Action
+	for _, action := range rest {
+		link, isUnsent := unsent[action.Key]
+		switch {
+		case isUnsent:
+			action.Link = link
+			again = append(again, action)
+		case action.Link.ID == 0: // never was pending: not even tried
+			again = append(again, action)
+		default:
+			r.carried(action.Size)
+			r.tally.done(action)
+		}
+	}
+	return again, nil
+}
