@@ -63,7 +63,7 @@ func TestHostileNamesRoundTripInsideTheStore(t *testing.T) {
 		mailbox.Name(strings.Repeat("x", 300)), mailbox.Name(strings.Repeat("x", 299) + "y"), mailbox.Name(strings.Repeat("ü", 200)),
 		mailbox.Name(deep), mailbox.Name(deep + "/e"), mailbox.Name(strings.Repeat("L"+strings.Repeat("l", 250)+"/", 20) + "z"),
 		"raw\xff", "\xff", "%FF", "%xff", "a\x00b", "a\r\nb", "\x1b[2J", "\u009b", "\u202eabc", "CON", "a.", `back\slash`, "a:b",
-		"dovecot-keywords", "INBOX/cur", "%~", "%", "%%", "%2", "%2F", "%25", "%7E", "x%~" + mailbox.Name(strings.Repeat("0", 32)),
+		"dovecot-keywords", "INBOX/cur", "%~", "%", "%%", "%2", "%2F", "%7E", "x%~" + mailbox.Name(strings.Repeat("0", 32)),
 	}
 	for _, layout := range []Layout{FS, MaildirPP} {
 		s, dir, _ := openStore(t, layout)

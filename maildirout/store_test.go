@@ -166,6 +166,17 @@ func TestSymlinksAreNotFollowed(t *testing.T) {
 			t.Errorf("list %s: %v", name, err)
 		}
 	}
+	// A folder that becomes a link after it was known.
+	create(t, s, "Known")
+	if err := os.Rename(dir+"/Known", outside+"/Known"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("Real", dir+"/Known"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.List(ctx, "Known"); !errors.Is(err, ErrSymlink) {
+		t.Error(err)
+	}
 	// A part of a folder that becomes a link after the folder was known.
 	if err := os.Rename(dir+"/Real/cur", dir+"/Real/old"); err != nil {
 		t.Fatal(err)

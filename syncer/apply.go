@@ -98,11 +98,15 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 	known := &b.base.Known
 	hasRemote, hasLocal := known.HasRemote || !b.remote.Missing, known.HasLocal || !b.local.Missing
 	isFirst := !known.HasRemote && !b.remote.Missing || !known.HasLocal && !b.local.Missing
-	if len(b.plan.Put) == 0 && len(b.plan.Forget) == 0 && !isFirst && !b.plan.Renumbered {
+	isFirst = isFirst || b.plan.Renumbered || b.plan.Anew
+	if len(b.plan.Put) == 0 && len(b.plan.Forget) == 0 && !isFirst {
 		return nil
 	}
+	if err := r.persist(ctx, b); err != nil {
+		return err
+	}
 	commit := mailbox.Commit{Mailbox: known.ID, Put: b.plan.Put, Forget: b.plan.Forget}
-	if isFirst || b.plan.Renumbered {
+	if isFirst {
 		// Only the UIDVALIDITY: everything else is for the checkpoint.
 		commit.Checkpoint = &mailbox.Checkpoint{
 			Remote:    mailbox.Status{UIDValidity: b.remote.Status.UIDValidity},
@@ -110,6 +114,24 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 		}
 	}
 	return r.commit(ctx, commit)
+}
+
+// persist makes the files durable that the state is about to be told of: a
+// mail reader, or a run that was killed, may have left them to the cache.
+func (r *run) persist(ctx context.Context, b *box) error {
+	var keys []mailbox.Key
+	for _, link := range b.plan.Put {
+		if link.Kind == mailbox.Linked && link.Key != "" {
+			keys = append(keys, link.Key)
+		}
+	}
+	if len(keys) == 0 || b.local.Missing {
+		return nil
+	}
+	if err := r.LocalMessages.Persist(ctx, b.name, keys); err != nil {
+		return &diskError{err}
+	}
+	return nil
 }
 
 func (r *run) commit(ctx context.Context, commits ...mailbox.Commit) error {
@@ -193,7 +215,7 @@ func (r *run) renameRemote(ctx context.Context, action plan.Action) error {
 func (r *run) deleteMailboxes(ctx context.Context, boxes []*box) error {
 	for _, b := range slices.Backward(boxes) {
 		for _, action := range b.actions(plan.DeleteMailboxLocal, plan.DeleteMailboxRemote) {
-			if b.isOut || b.halted {
+			if b.isOut || b.halted || b.staysOnServer {
 				r.tally.stale(action)
 				continue
 			}

@@ -31,6 +31,11 @@ type box struct {
 	// halted says that something was left undone: no checkpoint.
 	halted bool
 
+	// staysOnServer says that messages could only be marked \Deleted.
+	staysOnServer bool
+	// appended are the UIDs that this run's uploads were given.
+	appended mailbox.UIDSet
+
 	base   plan.Base
 	remote plan.Remote
 	local  plan.Local

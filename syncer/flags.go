@@ -81,7 +81,14 @@ func groupByChange(actions []plan.Action, holds mailbox.Holds) []flagGroup {
 }
 
 func (r *run) changeFlagsRemote(ctx context.Context, b *box) error {
-	for _, group := range groupByChange(b.actions(plan.FlagRemote), b.remote.Holds) {
+	actions := b.actions(plan.FlagRemote)
+	if len(actions) == 0 {
+		return nil
+	}
+	if err := r.LocalMessages.Persist(ctx, b.name, nil); err != nil {
+		return &diskError{err}
+	}
+	for _, group := range groupByChange(actions, b.remote.Holds) {
 		if r.isStopped() {
 			return mailbox.ErrStopped
 		}

@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -93,6 +91,17 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 		// The messages may all have to be fetched again: everything is asked.
 		since = mailbox.Since{}
 	}
+	if err := r.look(ctx, b, since); err != nil {
+		return err
+	}
+	if plan.HasUnaccounted(b.base, b.remote) {
+		return r.look(ctx, b, mailbox.Since{})
+	}
+	return nil
+}
+
+// look observes a mailbox, again from the start if the connection is lost.
+func (r *run) look(ctx context.Context, b *box, since mailbox.Since) error {
 	return r.retry(ctx, func() error {
 		b.remote.Messages = b.remote.Messages[:0]
 		seen, err := r.Remote.Observe(ctx, b.name, since, func(m mailbox.RemoteMessage) error {
@@ -250,43 +259,24 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 
 // answer fetches headers or whole messages for their hashes.
 func (r *run) answer(ctx context.Context, b *box, q plan.Questions) error {
-	ask := func(uids mailbox.UIDSet, part mailbox.Part, set func(*mailbox.RemoteMessage, mailbox.Hash)) error {
+	ask := func(uids mailbox.UIDSet, part mailbox.Part, set func(*mailbox.RemoteMessage, *hasher)) error {
 		if uids.IsEmpty() {
 			return nil
 		}
 		return r.retry(ctx, func() error {
-			return r.Remote.Fetch(ctx, b.ref(), uids, part, &hasher{hash: sha256.New(), row: func(uid mailbox.UID, h mailbox.Hash) {
+			sink := &hasher{hash: sha256.New()}
+			sink.row = func(uid mailbox.UID) {
 				if row := b.row(uid); row != nil {
-					set(row, h)
+					set(row, sink)
 				}
-			}})
+			}
+			return r.Remote.Fetch(ctx, b.ref(), uids, part, sink)
 		})
 	}
-	if err := ask(q.Headers, mailbox.HeaderOnly, func(m *mailbox.RemoteMessage, h mailbox.Hash) { m.Header = h }); err != nil {
+	if err := ask(q.Headers, mailbox.HeaderOnly, func(m *mailbox.RemoteMessage, h *hasher) {
+		m.Header, m.HasMessageID = h.sum, h.hasMessageID
+	}); err != nil {
 		return err
 	}
-	return ask(q.Bodies, mailbox.Whole, func(m *mailbox.RemoteMessage, h mailbox.Hash) { m.Body = h })
+	return ask(q.Bodies, mailbox.Whole, func(m *mailbox.RemoteMessage, h *hasher) { m.Body = h.sum })
 }
-
-// hasher is a FetchSink that keeps only the hash of what it is given.
-type hasher struct {
-	hash hash.Hash
-	sum  mailbox.Hash
-	row  func(mailbox.UID, mailbox.Hash)
-}
-
-func (h *hasher) Receive(size int64, body io.Reader) error {
-	h.hash.Reset()
-	if _, err := io.CopyN(h.hash, body, size); err != nil {
-		return err
-	}
-	h.hash.Sum(h.sum[:0])
-	return nil
-}
-
-func (h *hasher) Row(uid mailbox.UID) error {
-	h.row(uid, h.sum)
-	return nil
-}
-
-func (h *hasher) Drop(mailbox.UID, error) error { return nil }

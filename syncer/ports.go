@@ -105,6 +105,11 @@ type LocalMessages interface {
 	Remove(ctx context.Context, name mailbox.Name, keys []mailbox.Key) error
 	// Flush makes flag changes and removals durable.
 	Flush(ctx context.Context) error
+	// Persist makes messages durable that others wrote, with the names that
+	// they have now, and the names of all others in the folder: what the
+	// state is told to be there must not vanish in a power cut and then look
+	// deleted. Keys that are not there are left out.
+	Persist(ctx context.Context, name mailbox.Name, keys []mailbox.Key) error
 }
 
 // LocalFolders changes folders in a Maildir tree.

@@ -103,9 +103,10 @@ func (r *run) expunge(ctx context.Context, b *box, actions []plan.Action) error 
 }
 
 // leaveMarked deals with a server that cannot expunge single messages: they
-// are marked \Deleted and stay the server's.
+// are marked \Deleted and stay the server's, and so does their mailbox.
 func (r *run) leaveMarked(ctx context.Context, b *box, actions []plan.Action, modified mailbox.UIDSet) error {
 	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
+	b.staysOnServer = true
 	for _, action := range actions {
 		if modified.Contains(action.UID) {
 			r.halt(b)

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"context"
 	"slices"
 
 	"mailferry/syncer/mailbox"
@@ -9,7 +10,7 @@ import (
 
 // recogniseRenames finds mailboxes that have another name on one side and
 // makes one of the two boxes: the new name with the old one's base.
-func (r *run) recogniseRenames(boxes []*box) []*box {
+func (r *run) recogniseRenames(ctx context.Context, boxes []*box) ([]*box, error) {
 	var goneServer, goneDisk []plan.Base
 	var freshServer, freshDisk []plan.Fresh
 	byName := map[mailbox.Name]*box{}
@@ -32,6 +33,11 @@ func (r *run) recogniseRenames(boxes []*box) []*box {
 	}
 	var renamed []mailbox.Name
 	if r.Policy.Pull.Mailboxes {
+		for _, fresh := range freshServer {
+			if err := r.sample(ctx, byName[fresh.Name], goneServer); err != nil {
+				return nil, err
+			}
+		}
 		for _, pair := range plan.RenamedOnServer(goneServer, freshServer) {
 			from, to := byName[pair.From], byName[pair.To]
 			to.base, to.local = from.base, from.local
@@ -47,7 +53,37 @@ func (r *run) recogniseRenames(boxes []*box) []*box {
 			renamed = append(renamed, pair.From)
 		}
 	}
-	return slices.DeleteFunc(boxes, func(b *box) bool { return slices.Contains(renamed, b.name) })
+	return slices.DeleteFunc(boxes, func(b *box) bool { return slices.Contains(renamed, b.name) }), nil
+}
+
+// sample reads some messages of a new mailbox that may be one of those gone.
+// Trouble with it means only that it is not taken for one.
+func (r *run) sample(ctx context.Context, b *box, gone []plan.Base) error {
+	for _, base := range gone {
+		uids := plan.AskRenamed(base, b.remote)
+		if uids.IsEmpty() {
+			continue
+		}
+		err := r.answer(ctx, b, plan.Questions{Headers: uids})
+		if err == nil {
+			err = r.answer(ctx, b, plan.Questions{Bodies: b.withoutMessageID(uids)})
+		}
+		if err != nil && (isFatal(err) || ctx.Err() != nil) {
+			return err
+		}
+	}
+	return nil
+}
+
+// withoutMessageID leaves those whose header alone does not tell them apart.
+func (b *box) withoutMessageID(uids mailbox.UIDSet) mailbox.UIDSet {
+	var rest mailbox.UIDSet
+	for uid := range uids.All() {
+		if row := b.row(uid); row != nil && !row.HasMessageID {
+			rest = rest.Append(uid)
+		}
+	}
+	return rest
 }
 
 func (b *box) rename(kind plan.Kind, pair plan.Rename) {

@@ -85,7 +85,9 @@ func (r *run) straight(ctx context.Context) error {
 	if err := r.observe(ctx, boxes); err != nil {
 		return err
 	}
-	boxes = r.recogniseRenames(boxes)
+	if boxes, err = r.recogniseRenames(ctx, boxes); err != nil {
+		return err
+	}
 	if err := r.decide(ctx, boxes); err != nil {
 		return err
 	}

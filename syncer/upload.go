@@ -80,13 +80,18 @@ func cutUploads(b *box, actions []plan.Action) [][]plan.Action {
 func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]plan.Action, error) {
 	pending := mailbox.Commit{Mailbox: b.base.Known.ID}
 	uploads := make([]mailbox.Upload, len(group))
+	keys := make([]mailbox.Key, len(group))
 	for i, action := range group {
 		link := action.Link
 		pending.Put = append(pending.Put, link)
+		keys[i] = action.Key
 		uploads[i] = mailbox.Upload{
 			Flags: link.Remote, Date: action.Date, Size: action.Size,
 			Open: func() (io.ReadCloser, error) { return r.Local.Open(ctx, b.name, action.Key) },
 		}
+	}
+	if err := r.LocalMessages.Persist(ctx, b.name, keys); err != nil {
+		return nil, &diskError{err}
 	}
 	if err := r.commit(ctx, pending); err != nil {
 		return nil, err
@@ -98,9 +103,8 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 		action := group[i]
 		switch {
 		case err == nil:
-			if at.UIDValidity == b.remote.Status.UIDValidity {
-				action.Link.UID = at.UID
-				action.UID = at.UID
+			if b.isPlausible(at, action.Link) {
+				action.Link.UID, action.UID = at.UID, at.UID
 			}
 			answered.Put = append(answered.Put, action.Link)
 			r.carried(action.Size)
@@ -126,6 +130,16 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 		}
 	}
 	return left, err
+}
+
+// isPlausible reports whether an APPENDUID can be true: a UID that was there
+// before, or that another upload was given, is another message's.
+func (b *box) isPlausible(at mailbox.Appended, link *mailbox.Link) bool {
+	if at.UIDValidity != b.remote.Status.UIDValidity || at.UID < link.Since || b.appended.Contains(at.UID) {
+		return false
+	}
+	b.appended = b.appended.Union(mailbox.UIDs(at.UID))
+	return true
 }
 
 // stillMissing looks at the server after a lost connection and returns those

@@ -84,6 +84,8 @@ type RemoteMessage struct {
 	Date              Date
 	// Header and Body are known only where they were asked for and needed.
 	Header, Body Hash
+	// HasMessageID says that the header has a Message-ID.
+	HasMessageID bool
 }
 
 // LocalMessage is a message file as a listing found it.

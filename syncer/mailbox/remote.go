@@ -100,8 +100,9 @@ type Upload struct {
 	Date  Date
 	// Size is of the wire form.
 	Size int64
-	// Open returns the wire form from its start. It is called once or, when
-	// the server made the client wait, never.
+	// Open returns the wire form from its start. It is called once; again when
+	// the server refused a group of messages and each is sent by itself; or,
+	// when the server made the client wait, never.
 	Open func() (io.ReadCloser, error)
 }
 

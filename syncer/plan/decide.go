@@ -16,7 +16,7 @@ func (m *maker) decideLink(link *mailbox.Link) {
 		if m.local.side(link) == Gone {
 			m.forget(link)
 		}
-	case mailbox.KeptRemote, mailbox.Skipped:
+	case mailbox.KeptRemote, mailbox.Skipped, mailbox.PendingDownload:
 		m.decideLeftOnServer(link)
 	}
 }
@@ -76,7 +76,8 @@ func (m *maker) decidePendingUpload(link *mailbox.Link) {
 	}
 }
 
-// decideLeftOnServer deals with messages that the disk lacks on purpose.
+// decideLeftOnServer deals with messages that the disk lacks, on purpose or
+// because a run was killed before the file had its name.
 func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 	if link.UID == 0 {
 		m.forget(link)
@@ -90,7 +91,7 @@ func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 		m.plan.Settled = false
 		return
 	}
-	wanted := m.policy.Heal && link.Kind == mailbox.KeptRemote
+	wanted := link.Kind == mailbox.PendingDownload || m.policy.Heal && link.Kind == mailbox.KeptRemote
 	if link.Kind == mailbox.Skipped {
 		wanted = !m.tooLarge(link.Content.Size)
 	}

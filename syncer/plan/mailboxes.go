@@ -53,7 +53,9 @@ func makeDeleted(base Base, local Local, remote Remote, policy Policy, d deletio
 	}
 	isPart := func(a Action) bool { return a.Kind == d.part || a.Kind == MoveRemote && a.IsDeletion() }
 	if p.Settled && !slices.ContainsFunc(p.Actions, func(a Action) bool { return !isPart(a) }) {
-		p.act(Action{Kind: d.kind})
+		if !staysBehind(base, p) {
+			p.act(Action{Kind: d.kind})
+		}
 		return p
 	}
 	if !p.Settled && !slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Kind == Upload || a.Kind == Download }) {
@@ -62,6 +64,15 @@ func makeDeleted(base Base, local Local, remote Remote, policy Policy, d deletio
 		return p
 	}
 	return makeAnew(base, local, remote, policy)
+}
+
+// staysBehind reports whether the mailbox holds messages that one side keeps
+// for itself: it stays then, on that side only.
+func staysBehind(base Base, p Plan) bool {
+	return slices.ContainsFunc(base.Links, func(link mailbox.Link) bool {
+		isKept := link.Kind == mailbox.KeptLocal || link.Kind == mailbox.KeptRemote || link.Kind == mailbox.Skipped
+		return isKept && !slices.Contains(p.Forget, link.ID)
+	})
 }
 
 // makeAnew brings a mailbox back on the side that lacks it, as if it were new.
@@ -86,6 +97,7 @@ func makeAnew(base Base, local Local, remote Remote, policy Policy) Plan {
 	p := Make(fresh, local, remote, policy)
 	p.Forget = append(forget, p.Forget...)
 	p.Conflicts++
+	p.Anew = true
 	return withMailbox(p, fresh, local, remote, policy)
 }
 

@@ -25,6 +25,9 @@ type Plan struct {
 	// the messages were recognised by content.
 	Renumbered bool
 	Matched    int
+	// Anew says that the mailbox starts from nothing: links are dropped whose
+	// messages are there, so the checkpoint must go with them.
+	Anew bool
 	// Conflicts counts messages that changed on one side and were deleted on
 	// the other, and were kept.
 	Conflicts int
@@ -36,6 +39,11 @@ type Plan struct {
 // have their answers.
 func Make(base Base, local Local, remote Remote, policy Policy) Plan {
 	m := newMaker(base, local, remote, policy)
+	if m.renumbered && !remote.Complete {
+		// Which messages are new cannot be told from which are old: the next
+		// run, with a complete listing, decides.
+		return Plan{Mailbox: m.plan.Mailbox}
+	}
 	m.adoptRenamedFiles()
 	matches, questions := m.pair()
 	if !questions.IsEmpty() {
@@ -91,11 +99,7 @@ func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
 
 // register settles what a link stands for before anything is matched.
 func (m *maker) register(link *mailbox.Link) {
-	if link.Kind == mailbox.PendingDownload {
-		if m.local.side(link) == Gone {
-			m.forget(link)
-			return
-		}
+	if link.Kind == mailbox.PendingDownload && m.local.side(link) != Gone {
 		m.become(link, mailbox.Linked)
 	}
 	if link.Kind == mailbox.Linked {
@@ -120,8 +124,12 @@ func (m *maker) register(link *mailbox.Link) {
 // servers have been seen to answer with another message's UID.
 func (m *maker) confirmUpload(link *mailbox.Link) {
 	row, listed := m.remote.find(link.UID)
-	if listed && row.HasSize && row.Size == link.Content.Size {
+	switch {
+	case listed && row.HasSize && row.Size == link.Content.Size:
 		m.become(link, mailbox.Linked)
+	case listed || m.remote.Complete:
+		link.UID = 0
+		m.dirty[link] = true
 	}
 }
 
@@ -146,7 +154,7 @@ func (m *maker) adoptRenamedFiles() {
 	lost := map[mailbox.Hash][]*mailbox.Link{}
 	for i := range m.links {
 		link := &m.links[i]
-		isLost := link.Kind == mailbox.Linked || link.Kind == mailbox.KeptLocal || link.Kind == mailbox.KeptRemote
+		isLost := link.Kind != mailbox.PendingUpload && link.Kind != mailbox.Skipped
 		if isLost && !m.forgotten[link] && !link.Content.Hash.IsZero() && m.local.side(link) == Gone {
 			lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
 		}
@@ -163,8 +171,10 @@ func (m *maker) adoptRenamedFiles() {
 		link := links[0]
 		lost[file.Content.Hash] = links[1:]
 		if link.Kind == mailbox.KeptRemote {
-			link.Kind = mailbox.Linked
 			link.Local = file.Flags.Intersect(link.Remote)
+		}
+		if link.Kind != mailbox.KeptLocal {
+			link.Kind = mailbox.Linked
 		}
 		link.Key = file.Key
 		m.files[file.Key] = true

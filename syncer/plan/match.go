@@ -58,9 +58,9 @@ type match struct {
 	cand *candidate
 }
 
-// pairUp matches rows with candidates by content, one to one. Size, header and
-// date together are proof only where nothing else could be meant; otherwise
-// the whole message's hash is asked for.
+// pairUp matches rows with candidates by content, one to one. Size, date and a
+// header with a Message-ID, all the same, are proof only where nothing else
+// could be meant; otherwise the whole message's hash is asked for.
 func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Questions) {
 	var q Questions
 	if len(cands) == 0 || len(rows) == 0 {
@@ -113,7 +113,7 @@ func pairGroup(cands []*candidate, rows []*mailbox.RemoteMessage) (matches []mat
 		if !c.fits(row) {
 			return nil, nil
 		}
-		if row.Body.IsZero() && row.HasSize && row.Size == c.content.Size && row.Date.SameInstant(c.date) {
+		if row.Body.IsZero() && row.HasMessageID && row.HasSize && row.Size == c.content.Size && row.Date.SameInstant(c.date) {
 			return []match{{row, c}}, nil
 		}
 	}

@@ -18,26 +18,68 @@ type Fresh struct {
 	Local  Local
 }
 
+// sampleSize is how many messages of a mailbox are compared by their content
+// before it is taken for a renamed one.
+const sampleSize = 50
+
+// AskRenamed returns messages of a fresh mailbox whose hashes RenamedOnServer
+// needs to take it for the one that is gone: none if it cannot be.
+func AskRenamed(gone Base, fresh Remote) mailbox.UIDSet {
+	common := commonRows(gone, fresh)
+	step := max(len(common)/sampleSize, 1)
+	var uids mailbox.UIDSet
+	for i := 0; i < len(common); i += step {
+		uids = uids.Append(common[i].row.UID)
+	}
+	return uids
+}
+
+type common struct {
+	link *mailbox.Link
+	row  mailbox.RemoteMessage
+}
+
+// commonRows lists the messages that both mailboxes have under one UID with
+// one size and date; none if any other message has a UID of the old one's.
+func commonRows(gone Base, fresh Remote) []common {
+	if fresh.Status.UIDValidity == 0 || fresh.Status.UIDValidity != gone.Known.Remote.UIDValidity {
+		return nil
+	}
+	var list []common
+	for i := range gone.Links {
+		link := &gone.Links[i]
+		row, ok := fresh.find(link.UID)
+		if link.UID == 0 || !ok || !row.HasSize {
+			continue
+		}
+		if row.Size != link.Content.Size || row.Date != link.Date {
+			return nil
+		}
+		list = append(list, common{link, row})
+	}
+	return list
+}
+
 // RenamedOnServer pairs mailboxes that are provably gone from the server with
-// new ones that hold the same messages under the same UIDs. UIDVALIDITY alone
-// proves nothing: Dovecot gives mailboxes made in one second the same.
+// new ones that hold the same messages under the same UIDs, and the same
+// content as far as AskRenamed's sample goes. UIDVALIDITY alone proves nothing:
+// Dovecot gives mailboxes made in one second the same.
 func RenamedOnServer(gone []Base, fresh []Fresh) []Rename {
 	return pairMailboxes(gone, fresh, func(base Base, fresh Fresh) int {
-		if fresh.Remote.Status.UIDValidity == 0 || fresh.Remote.Status.UIDValidity != base.Known.Remote.UIDValidity {
-			return 0
-		}
-		same := 0
-		for _, link := range base.Links {
-			row, ok := fresh.Remote.find(link.UID)
-			if link.UID == 0 || !ok || !row.HasSize {
-				continue
-			}
-			if row.Size != link.Content.Size || row.Date != link.Date {
+		rows := commonRows(base, fresh.Remote)
+		proven := 0
+		for _, c := range rows {
+			if !c.row.Header.IsZero() && c.row.Header != c.link.Content.Header || !c.row.Body.IsZero() && c.row.Body != c.link.Content.Hash {
 				return 0
 			}
-			same++
+			if c.row.HasMessageID || !c.row.Body.IsZero() {
+				proven++
+			}
 		}
-		return same
+		if proven == 0 {
+			return 0
+		}
+		return len(rows)
 	})
 }
 

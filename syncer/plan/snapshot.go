@@ -151,3 +151,22 @@ func keySet(links []mailbox.Link) map[mailbox.Key]bool {
 	}
 	return set
 }
+
+// HasUnaccounted reports whether the server has messages that neither the base
+// nor the rows of a Delta know. The checkpoint is wrong then, and everything
+// has to be asked.
+func HasUnaccounted(base Base, remote Remote) bool {
+	if !remote.Delta || !remote.HasPresent {
+		return false
+	}
+	known := make([]mailbox.UID, 0, len(base.Links)+len(remote.Messages))
+	for i := range base.Links {
+		if link := &base.Links[i]; link.UID != 0 && link.Kind != mailbox.PendingUpload {
+			known = append(known, link.UID)
+		}
+	}
+	for i := range remote.Messages {
+		known = append(known, remote.Messages[i].UID)
+	}
+	return !remote.Present.Minus(mailbox.UIDs(known...)).Minus(remote.Spoiled).IsEmpty()
+}

@@ -72,9 +72,9 @@ func TestAccountOnCyrusKeepsTheContractOfRemote(t *testing.T) {
 	server := synctest.Cyrus(t)
 	synctest.TestRemote(t, func(t *testing.T) synctest.RemoteFixture {
 		fixture := account(t, server)
-		fixture.Takes = takenByCyrus
+		fixture.Takes, fixture.Since1970 = takenByCyrus, true
 		return fixture
-	})
+	}, "FetchOfAnEmptyMessage") // Cyrus takes none
 }
 
 func TestAccountInMemoryKeepsTheContractOfRemote(t *testing.T) {

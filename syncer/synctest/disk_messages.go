@@ -204,3 +204,18 @@ func (d *Disk) Flush(ctx context.Context) error {
 		}
 	})
 }
+
+// Persist implements syncer.LocalMessages.
+func (d *Disk) Persist(ctx context.Context, name mailbox.Name, keys []mailbox.Key) error {
+	return d.change(ctx, "Persist", func() (func(), error) {
+		folder, err := d.find(name)
+		if err != nil {
+			return nil, err
+		}
+		return func() {
+			for _, file := range folder.files {
+				file.published, file.durable = true, file.Flags
+			}
+		}, nil
+	})
+}

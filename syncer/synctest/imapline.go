@@ -102,9 +102,10 @@ func readLiteral(r *bufio.Reader) (string, error) {
 	if err != nil || n < 0 {
 		return "", fmt.Errorf("literal of %q octets", line)
 	}
-	octets := make([]byte, n)
-	_, err = io.ReadFull(r, octets)
-	return string(octets), err
+	// Not allocated before it comes: the number may be a lie.
+	var b strings.Builder
+	_, err = io.CopyN(&b, r, int64(n))
+	return b.String(), err
 }
 
 // readAtom reads on behind the atom's first octet. Brackets may hold spaces

@@ -360,16 +360,8 @@ func header(octets []byte) []byte {
 func ContentOf(octets []byte) mailbox.Content {
 	return mailbox.Content{
 		Size: int64(len(octets)), Hash: sha256.Sum256(octets),
-		Header: sha256.Sum256(headerOf(octets)), Verbatim: !isCRLF(octets),
+		Header: sha256.Sum256(header(octets)), Verbatim: !isCRLF(octets),
 	}
-}
-
-// headerOf is the header as mailbox.Content counts it: up to CRLF CRLF.
-func headerOf(octets []byte) []byte {
-	if i := bytes.Index(octets, []byte("\r\n\r\n")); i >= 0 {
-		return octets[:i+4]
-	}
-	return octets
 }
 
 // isCRLF reports whether every line end is CRLF and there is no NUL, so that

@@ -69,7 +69,7 @@ var changeCases = []remoteSubtest{
 	}},
 	{"StoreFlagsInNoMailboxIsErrNotFound", func(c *remoteCase) {
 		_, err := c.Messages.StoreFlags(c.ctx, mailbox.Ref{Name: "Nowhere", UIDValidity: 1}, mailbox.UIDs(1), mailbox.FlagChange{Add: flagged}, 0)
-		wantAbsent(c, "store", err)
+		wantRefusal(c, "store", err, mailbox.ErrNotFound)
 	}},
 	{"StoreFlagsEndsWhenCancelled", func(c *remoteCase) {
 		messages := c.made(1)
@@ -129,7 +129,7 @@ var changeCases = []remoteSubtest{
 	{"MoveToNoMailboxLosesNothing", func(c *remoteCase) {
 		messages := c.made(2)
 		_, err := c.Messages.Move(c.ctx, c.ref(work), uidsOf(messages), "Nowhere")
-		wantAbsent(c, "move", err)
+		wantRefusal(c, "move", err, mailbox.ErrNotFound)
 		c.wantFlags(work, mailbox.Flags{}, mailbox.Flags{})
 	}},
 	{"MoveUnderAnotherUIDValidityMovesNothing", func(c *remoteCase) {

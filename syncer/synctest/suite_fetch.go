@@ -82,7 +82,7 @@ var fetchCases = []remoteSubtest{
 	}},
 	{"FetchOfNoMailboxIsErrNotFound", func(c *remoteCase) {
 		err := c.Remote.Fetch(c.ctx, mailbox.Ref{Name: "Nowhere", UIDValidity: 1}, mailbox.UIDs(1), mailbox.Whole, newSink())
-		wantAbsent(c, "fetch", err)
+		wantRefusal(c, "fetch", err, mailbox.ErrNotFound)
 	}},
 	{"FetchReturnsTheSinksError", func(c *remoteCase) {
 		messages := c.made(3)

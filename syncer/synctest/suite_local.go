@@ -175,14 +175,17 @@ var readCases = []localSubtest{
 			c.Errorf("%q", got)
 		}
 	}},
-	{"ReadingEndsWhenCancelled", func(c *localCase) {
+	{"ReadingEndsOrIsCompleteWhenCancelled", func(c *localCase) {
 		c.make(work)
+		c.Reader.Deliver(work, mailbox.Flags{}, someDate(1), text(1))
 		ctx, cancel := context.WithCancel(c.ctx)
 		cancel()
-		_, _, err := c.Local.List(ctx, work)
-		wantError(c, "list", err, context.Canceled)
-		_, err = c.Local.Folders(ctx)
-		wantError(c, "folders", err, context.Canceled)
+		if messages, _, err := c.Local.List(ctx, work); err != nil || len(messages) != 1 {
+			wantError(c, "list", err, context.Canceled)
+		}
+		if names, err := c.Local.Folders(ctx); err != nil || !slices.Contains(names, work) {
+			wantError(c, "folders", err, context.Canceled)
+		}
 	}},
 }
 

@@ -38,12 +38,12 @@ var mailboxCases = []remoteSubtest{
 		}
 	}},
 	{"RenameOfNoMailboxIsErrNotFound", func(c *remoteCase) {
-		wantAbsent(c, "rename", c.Mailboxes.Rename(c.ctx, "Nowhere", "Elsewhere"))
+		wantRefusal(c, "rename", c.Mailboxes.Rename(c.ctx, "Nowhere", "Elsewhere"), mailbox.ErrNotFound)
 	}},
 	{"RenameToAMailboxIsErrExists", func(c *remoteCase) {
 		c.made(1)
 		c.Witness.Create("Other")
-		wantError(c, "rename", c.Mailboxes.Rename(c.ctx, work, "Other"), mailbox.ErrExists)
+		wantRefusal(c, "rename", c.Mailboxes.Rename(c.ctx, work, "Other"), mailbox.ErrExists)
 		if got := c.Witness.Messages(work); len(got) != 1 {
 			c.Errorf("%d messages", len(got))
 		}
@@ -72,7 +72,7 @@ var mailboxCases = []remoteSubtest{
 		}
 	}},
 	{"DeleteOfNoMailboxIsErrNotFound", func(c *remoteCase) {
-		wantAbsent(c, "delete", c.Mailboxes.Delete(c.ctx, "Nowhere"))
+		wantRefusal(c, "delete", c.Mailboxes.Delete(c.ctx, "Nowhere"), mailbox.ErrNotFound)
 	}},
 	{"AMailboxMadeAgainHasAnotherUIDValidity", func(c *remoteCase) {
 		c.made(0)

@@ -28,7 +28,7 @@ var observeCases = []remoteSubtest{
 	}},
 	{"ObserveOfNoMailboxIsErrNotFound", func(c *remoteCase) {
 		_, err := c.Remote.Observe(c.ctx, "Nowhere", mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
-		wantAbsent(c, "observe", err)
+		wantRefusal(c, "observe", err, mailbox.ErrNotFound)
 	}},
 	{"ObserveWithoutAChangeHandsOverNothing", func(c *remoteCase) {
 		known := c.made(5)

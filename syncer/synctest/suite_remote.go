@@ -30,6 +30,8 @@ type RemoteFixture struct {
 	// Plant puts a message into INBOX that the server would not take over
 	// IMAP; nil where that cannot be done.
 	Plant func(octets []byte)
+	// Since1970 says that the server takes no earlier dates.
+	Since1970 bool
 }
 
 // remoteCase is a fixture within one subtest.
@@ -233,14 +235,14 @@ func wantError(t testing.TB, what string, err, want error) {
 	}
 }
 
-// wantAbsent checks the error about a mailbox that is not there. Older servers
-// refuse without saying why, and a refusal alone proves nothing. (RFC 5530)
-func wantAbsent(t testing.TB, what string, err error) {
+// wantRefusal checks the error about a mailbox that is there, or is not. Older
+// servers refuse without saying why, and that alone proves nothing. (RFC 5530)
+func wantRefusal(t testing.TB, what string, err, want error) {
 	t.Helper()
 	if refusal := (*mailbox.ServerError)(nil); errors.As(err, &refusal) && refusal.Status == "NO" && refusal.Code == "" {
 		return
 	}
-	wantError(t, what, err, mailbox.ErrNotFound)
+	wantError(t, what, err, want)
 }
 
 func must(t testing.TB, what string, err error) {

@@ -111,7 +111,7 @@ func (c *Conn) notice(a answer) error {
 		case st.Code == "ALERT":
 			note.Kind = "ALERT"
 		case st.Code == "CLOSED":
-			c.exists, c.open = 0, false
+			c.exists = 0
 		}
 		c.announce(note)
 		return nil

@@ -60,7 +60,6 @@ type Conn struct {
 	parser parser
 	shown  []byte // checked answers that the control plane has not read yet
 	exists uint32 // messages in the selected mailbox
-	open   bool   // a mailbox is selected
 	strays int    // unsolicited answers in a row
 	tags   int    // commands of the data plane so far
 	flags  map[string]mailbox.Flags

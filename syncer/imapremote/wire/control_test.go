@@ -20,6 +20,7 @@ func TestControlPlaneSeesOnlyWhatItCanRead(t *testing.T) {
 		{"IMAP4rev2 is hidden in codes", "* OK [CAPABILITY IMAP4rev1 imap4REV2] x\r\n", "* OK [CAPABILITY IMAP4REV1] x\r\n"},
 		{"ENABLED", "* ENABLED IMAP4rev2\r\n", ""},
 		{"a code that is broken", "* OK [CAP(ABILITY x\r\n", "* OK CAP(ABILITY x\r\n"},
+		{"a code behind a control character", "* OK \x01[CAPABILITY IMAP4REV2] x\r\n", "* OK CAPABILITY IMAP4REV2] x\r\n"},
 		{"a code of SELECT", "* OK [PERMANENTFLAGS (foo]bar)] x\r\n", "* OK x\r\n"},
 		{"an unknown code", "* NO [X-ODD (((] x\r\n", "* NO [X-ODD] x\r\n"},
 		{"a COPYUID", "* OK [COPYUID 1 2:3 4:5] x\r\n", "* OK [COPYUID 1 2:3 4:5] x\r\n"},

@@ -275,7 +275,7 @@ func (x *Exchange) Logout() error { return x.do(&command{name: "LOGOUT"}) }
 func (x *Exchange) Unselect() error {
 	err := x.do(&command{name: "UNSELECT"})
 	if err == nil {
-		x.c.exists, x.c.open = 0, false
+		x.c.exists = 0
 	}
 	return err
 }

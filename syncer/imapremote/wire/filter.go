@@ -73,12 +73,14 @@ func (c *Conn) showTagged(a answer) error {
 // showStatus writes a status response with a code that is well-formed, or none.
 func (c *Conn) showStatus(tag, kind string, st statusText) {
 	c.show(tag, " ", kind)
+	text := plainText(st.Text)
 	if code := shownCode(st); code != "" {
 		c.show(" [", code, "]")
 	} else {
-		st.Text = strings.TrimLeft(st.Text, "[ ")
+		// Text must not turn into a code, also not by what plainText drops.
+		text = strings.TrimLeft(text, "[ ")
 	}
-	if text := plainText(st.Text); text != "" {
+	if text != "" {
 		c.show(" ", text)
 	}
 	c.show("\r\n")

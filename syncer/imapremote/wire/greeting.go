@@ -37,7 +37,7 @@ func (c *Conn) greet(mayPreAuth bool) error {
 	case "BYE":
 		return c.fail(serverError("connection", "BYE", st))
 	case "PREAUTH":
-		if false {
+		if !mayPreAuth {
 			return c.broken(fmt.Errorf("%w: PREAUTH outside a tunnel", mailbox.ErrProtocol))
 		}
 		c.greeting.PreAuth = true

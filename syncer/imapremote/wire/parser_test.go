@@ -195,6 +195,7 @@ func FuzzListRows(f *testing.F) {
 func FuzzStatusText(f *testing.F) {
 	f.Add("[CAPABILITY IMAP4rev1 IMAP4rev2] hi")
 	f.Add("[COPYUID 1 2:3 4:5] x")
+	f.Add("\x01[CAPABILITY IMAP4REV2] x")
 	f.Add("[PERMANENTFLAGS (foo]bar)] x")
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.ContainsAny(text, "\r\n") {

@@ -165,7 +165,7 @@ func number32(text string) uint32 {
 func (o *opening) await() (Selected, error) {
 	c := o.x.c
 	if err := o.x.await(o.cmd); err != nil {
-		c.exists, c.open = 0, false
+		c.exists = 0
 		return Selected{}, err
 	}
 	o.code(o.cmd.result)
@@ -173,7 +173,6 @@ func (o *opening) await() (Selected, error) {
 		// Without a count the mailbox would look empty, and all mail deleted.
 		return Selected{}, o.x.broken(fmt.Errorf("%w: %s was answered without EXISTS", mailbox.ErrProtocol, o.cmd.name))
 	}
-	c.open = true
 	o.got.Exists = c.exists
 	o.got.Status.Messages = c.exists
 	if o.got.NoModSeq {
