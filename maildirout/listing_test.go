@@ -125,14 +125,14 @@ func TestListIsCompleteWhileReaderRenames(t *testing.T) {
 	}{
 		{"without rest", readNames, 0, true},
 		{"plain readdir, without rest", readNamesPlain, 0, true},
-		{"plain readdir, with rests", readNamesPlain, 40 * time.Millisecond, false},
+		{"plain readdir, with rests", readNamesPlain, 200 * time.Millisecond, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s, dir, _ := openStore(t, FS)
 			s.read = test.read
 			create(t, s, "INBOX")
-			const count = 3000
+			const count = 1000
 			defer hammer(t, dir+"/INBOX", count, 200, test.pause)()
 			complete := 0
 			for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); {

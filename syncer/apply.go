@@ -38,11 +38,22 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 	return nil
 }
 
-// actions are those of the given kinds.
+// actions are those of the given kinds. A plan's actions are sorted by kind, so
+// that those of neighbouring kinds need no copy.
 func (b *box) actions(kinds ...plan.Kind) []plan.Action {
-	var list []plan.Action
-	for _, action := range b.plan.Actions {
-		if slices.Contains(kinds, action.Kind) {
+	is := func(action plan.Action) bool { return slices.Contains(kinds, action.Kind) }
+	first := slices.IndexFunc(b.plan.Actions, is)
+	if first < 0 {
+		return nil
+	}
+	rest := b.plan.Actions[first:]
+	n := slices.IndexFunc(rest, func(action plan.Action) bool { return !is(action) })
+	if n < 0 {
+		return rest
+	}
+	list := rest[:n:n]
+	for _, action := range rest[n:] {
+		if is(action) {
 			list = append(list, action)
 		}
 	}

@@ -77,11 +77,11 @@ func (r *run) giveUp(b *box, actions []plan.Action, err error) error {
 // fetchOnce asks for the messages in one go and returns the actions that it
 // got no answer for.
 func (r *run) fetchOnce(ctx context.Context, ledger *ledger, b *box, actions []plan.Action) ([]plan.Action, error) {
-	sink := &receiver{ctx: ctx, run: r, box: b, ledger: ledger, wanted: make(map[mailbox.UID]plan.Action, len(actions))}
+	sink := &receiver{ctx: ctx, run: r, box: b, ledger: ledger, wanted: make(map[mailbox.UID]*plan.Action, len(actions))}
 	var uids mailbox.UIDSet
-	for _, action := range actions {
-		uids = uids.Append(action.UID)
-		sink.wanted[action.UID] = action
+	for i := range actions {
+		uids = uids.Append(actions[i].UID)
+		sink.wanted[actions[i].UID] = &actions[i]
 	}
 	err := r.Remote.Fetch(ctx, b.ref(), uids, mailbox.Whole, sink)
 	sink.abandon()
@@ -107,7 +107,7 @@ type receiver struct {
 	run    *run
 	box    *box
 	ledger *ledger
-	wanted map[mailbox.UID]plan.Action
+	wanted map[mailbox.UID]*plan.Action
 	draft  *mailbox.Draft
 	batch  batch
 	octets int64
@@ -173,7 +173,7 @@ func (s *receiver) Drop(uid mailbox.UID, reason error) error {
 	}
 	delete(s.wanted, uid)
 	s.run.halt(s.box)
-	s.run.tally.failed(action, reason)
+	s.run.tally.failed(*action, reason)
 	return nil
 }
 

@@ -15,7 +15,7 @@ type batch struct {
 }
 
 type item struct {
-	action plan.Action
+	action *plan.Action
 	draft  mailbox.Draft
 }
 
@@ -132,7 +132,7 @@ func (l *ledger) commit(ctx context.Context, group []batch) error {
 	for _, b := range group {
 		l.settled = append(l.settled, b.commit(mailbox.Linked))
 		for _, it := range b.items {
-			r.tally.done(withKey(it.action, it.draft.Key))
+			r.tally.done(withKey(*it.action, it.draft.Key))
 		}
 	}
 	return nil

@@ -241,8 +241,10 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 		return a.Kind != plan.RenameMailboxLocal && a.Kind != plan.RenameMailboxRemote
 	})
 	b.plan = plan.MakeMailbox(b.base, b.local, b.remote, r.Policy)
-	b.plan.Actions = append(renames, b.plan.Actions...)
+	b.plan.Actions = slices.Insert(b.plan.Actions, 0, renames...)
 	b.plan.Settled = b.plan.Settled && !b.halted
+	// The plan says it all from here on: what it was made of may go.
+	b.base.Links, b.remote.Messages, b.local.Messages = nil, nil, nil
 	r.tally.conflicts(b.plan.Conflicts)
 	if spoiled := b.remote.Spoiled.Len(); spoiled > 0 {
 		r.tally.trouble(b.name, fmt.Errorf("%w: the server's description of %d messages cannot be read; they stay on the server", mailbox.ErrProtocol, spoiled))

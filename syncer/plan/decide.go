@@ -22,19 +22,11 @@ func (m *maker) decideLink(link *mailbox.Link) {
 }
 
 func (m *maker) decideLinked(link *mailbox.Link) {
-	disk := m.local.side(link)
-	if link.UID == 0 { // renumbered, and no message on the server matched
-		if disk == Unknown {
-			m.plan.Settled = false
-		}
-		m.forget(link)
-		if file, ok := m.fileOf(link); ok {
-			file.Content, file.Date = link.Content, link.Date
-			m.send(file, nil, "new-on-disk")
-		}
+	if link.UID == 0 {
+		m.decideUnmatched(link)
 		return
 	}
-	row := rule(m.remote.side(link, m.below), disk)
+	row := rule(m.remote.side(link, m.below), m.local.side(link))
 	switch row.Effect {
 	case Nothing:
 		if row.Rule != "in-step" {
@@ -57,22 +49,40 @@ func (m *maker) decideLinked(link *mailbox.Link) {
 	}
 }
 
+// decideUnmatched deals with a message that lost its UID when the server
+// renumbered, and that no message there matches.
+func (m *maker) decideUnmatched(link *mailbox.Link) {
+	file, ok := m.fileOf(link)
+	switch {
+	case !ok && m.local.side(link) == Gone:
+		m.forget(link)
+	case !ok, m.mayBeThere(link.Content, 0):
+		m.plan.Settled = false
+	case !m.policy.Push.New:
+		m.become(link, mailbox.KeptLocal)
+	default:
+		m.forget(link)
+		file.Content, file.Date = link.Content, link.Date
+		m.send(file, nil, "new-on-disk")
+	}
+}
+
 // decidePendingUpload deals with an upload that no listing has confirmed and
 // no message on the server matches.
 func (m *maker) decidePendingUpload(link *mailbox.Link) {
 	file, ok := m.fileOf(link)
 	switch {
-	case !ok:
+	case !ok && m.local.side(link) == Gone:
 		m.forget(link)
-	case !m.remote.Complete && !m.remote.Missing:
-		// It may be there: sending it now could make it twice.
+	case !ok, m.mayBeThere(link.Content, max(link.Since, 1)):
+		// Sending it now could make it twice.
 		m.plan.Settled = false
 	case m.policy.Push.New:
 		file.Content = link.Content
 		file.Date = link.Date
 		m.send(file, link, "new-on-disk")
 	default:
-		m.plan.Settled = false
+		m.plan.LocalSettled = false
 	}
 }
 
@@ -80,7 +90,11 @@ func (m *maker) decidePendingUpload(link *mailbox.Link) {
 // because a run was killed before the file had its name.
 func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 	if link.UID == 0 {
-		m.forget(link)
+		if m.mayBeThere(link.Content, 0) {
+			m.plan.Settled = false
+		} else {
+			m.forget(link)
+		}
 		return
 	}
 	switch m.remote.side(link, m.below) {
@@ -155,7 +169,7 @@ func (m *maker) fetchAgain(link *mailbox.Link, rule Rule) {
 // decideNewRows receives what is on the server only.
 func (m *maker) decideNewRows() {
 	for _, row := range m.remote.Messages {
-		if !m.linked[row.UID] && m.policy.Pull.New {
+		if !m.linked[row.UID] && m.policy.Pull.New && !m.plan.Unanswered.Contains(row.UID) {
 			m.receive(row, nil, "new-on-server")
 		}
 	}
@@ -168,7 +182,7 @@ func (m *maker) decideNewFiles() {
 		case m.files[file.Key]:
 		case !m.policy.Push.New:
 			m.plan.LocalSettled = false
-		case !m.remote.Complete && !m.remote.Missing:
+		case m.mayBeThere(file.Content, 0):
 			m.plan.Settled = false
 		default:
 			m.send(file, nil, "new-on-disk")

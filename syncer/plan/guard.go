@@ -47,11 +47,12 @@ type side struct {
 	name      string
 	deletions []Kind
 	mailbox   Kind
+	rescue    Rule
 }
 
 var (
-	serverSide = side{"server", []Kind{RemoveLocal}, DeleteMailboxLocal}
-	diskSide   = side{"disk", []Kind{ExpungeRemote, MoveRemote}, DeleteMailboxRemote}
+	serverSide = side{"server", []Kind{RemoveLocal}, DeleteMailboxLocal, "changed-beats-deleted-on-server"}
+	diskSide   = side{"disk", []Kind{ExpungeRemote, MoveRemote}, DeleteMailboxRemote, "changed-beats-deleted-on-disk"}
 )
 
 func isTooMany(deletions, known int) bool {
@@ -61,12 +62,24 @@ func isTooMany(deletions, known int) bool {
 // isEverythingGone reports whether a side that had many messages has none
 // left, in small mailboxes that would each pass on their own.
 func isEverythingGone(plans []*Plan, untouched int, side side) bool {
-	known, deleted := untouched, 0
+	known, missing := untouched, 0
 	for _, p := range plans {
 		known += p.Known
-		deleted += p.deletions(side)
+		missing += p.deletions(side) + p.rescued(side)
 	}
-	return known > freeDeletions && deleted == known
+	return known > freeDeletions && missing == known
+}
+
+// rescued counts messages that are missing on a side and were kept because
+// they changed on the other.
+func (p *Plan) rescued(side side) int {
+	n := 0
+	for _, action := range p.Actions {
+		if action.Rule == side.rescue {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *Plan) deletions(side side) int {

@@ -16,6 +16,10 @@ func MakeMailbox(base Base, local Local, remote Remote, policy Policy) Plan {
 			p.Forget = append(p.Forget, link.ID)
 		}
 		return p
+	case remote.Missing && known.HasRemote && known.Name == mailbox.Inbox:
+		// Every account has an INBOX: a server that says it has gone is not
+		// to be believed. (RFC 9051, section 5.1)
+		return Plan{Mailbox: known.Name}
 	case remote.Missing && known.HasRemote && known.HasLocal:
 		return makeDeleted(base, local, remote, policy, deletion{
 			follows: policy.Pull.Deletions && policy.Pull.Mailboxes && policy.OnRemoteDelete != Keep,
@@ -53,7 +57,7 @@ func makeDeleted(base Base, local Local, remote Remote, policy Policy, d deletio
 	}
 	isPart := func(a Action) bool { return a.Kind == d.part || a.Kind == MoveRemote && a.IsDeletion() }
 	if p.Settled && !slices.ContainsFunc(p.Actions, func(a Action) bool { return !isPart(a) }) {
-		if !staysBehind(base, p) {
+		if leavesNothing(p, base, local, remote) {
 			p.act(Action{Kind: d.kind})
 		}
 		return p
@@ -66,26 +70,28 @@ func makeDeleted(base Base, local Local, remote Remote, policy Policy, d deletio
 	return makeAnew(base, local, remote, policy)
 }
 
-// staysBehind reports whether the mailbox holds messages that one side keeps
-// for itself: it stays then, on that side only.
-func staysBehind(base Base, p Plan) bool {
-	return slices.ContainsFunc(base.Links, func(link mailbox.Link) bool {
-		isKept := link.Kind == mailbox.KeptLocal || link.Kind == mailbox.KeptRemote || link.Kind == mailbox.Skipped
-		return isKept && !slices.Contains(p.Forget, link.ID)
-	})
+// leavesNothing reports whether the plan takes away every message of a mailbox
+// that one side lacks: what is kept there for good keeps the mailbox.
+func leavesNothing(p Plan, base Base, local Local, remote Remote) bool {
+	uids, keys := map[mailbox.UID]bool{}, map[mailbox.Key]bool{}
+	for _, action := range p.Actions {
+		uids[action.UID], keys[action.Key] = true, true
+	}
+	for i := range base.Links {
+		link := &base.Links[i]
+		isLeft := link.UID != 0 && !uids[link.UID] && remote.side(link, base.Known.Remote.UIDNext) != Gone
+		if isLeft || !keys[link.Key] && local.side(link) != Gone {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(local.Messages, func(m mailbox.LocalMessage) bool { return !keys[m.Key] }) &&
+		!slices.ContainsFunc(remote.Messages, func(m mailbox.RemoteMessage) bool { return !uids[m.UID] })
 }
 
 // makeAnew brings a mailbox back on the side that lacks it, as if it were new.
 func makeAnew(base Base, local Local, remote Remote, policy Policy) Plan {
 	fresh := Base{Known: mailbox.Known{ID: base.Known.ID, Name: base.Known.Name, Remote: base.Known.Remote}}
-	local.Messages = slices.Clone(local.Messages)
-	for i := range local.Messages {
-		for _, link := range base.Links {
-			if link.Key == local.Messages[i].Key && local.Messages[i].Content.Hash.IsZero() {
-				local.Messages[i].Content, local.Messages[i].Date = link.Content, link.Date
-			}
-		}
-	}
+	local = local.withContent(base)
 	var forget []mailbox.LinkID
 	for _, link := range base.Links {
 		if link.Kind == mailbox.KeptLocal {

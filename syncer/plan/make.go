@@ -33,6 +33,9 @@ type Plan struct {
 	Conflicts int
 	// Known counts messages that both sides had.
 	Known int
+	// Unanswered are messages of which the server did not tell what Ask asked
+	// for. Neither they nor the files that they may be travel now.
+	Unanswered mailbox.UIDSet
 }
 
 // Make decides what is to be done in one mailbox. Rows that Ask asked about
@@ -46,10 +49,8 @@ func Make(base Base, local Local, remote Remote, policy Policy) Plan {
 	}
 	m.adoptRenamedFiles()
 	matches, questions := m.pair()
-	if !questions.IsEmpty() {
-		m.plan.Settled = false
-	}
 	m.adopt(matches)
+	m.holdBack(questions)
 	for i := range m.links {
 		m.decideLink(&m.links[i])
 	}
@@ -72,6 +73,7 @@ type maker struct {
 	forgotten map[*mailbox.Link]bool
 	linked    map[mailbox.UID]bool // UIDs that a link stands for
 	files     map[mailbox.Key]bool // files that a link or a match stands for
+	heldSizes map[int64]bool       // sizes of the messages that were asked about in vain
 	plan      Plan
 }
 
@@ -94,6 +96,9 @@ func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
 	for i := range m.links {
 		m.register(&m.links[i])
 	}
+	for i := range m.links {
+		m.confirmUpload(&m.links[i])
+	}
 	return m
 }
 
@@ -106,14 +111,10 @@ func (m *maker) register(link *mailbox.Link) {
 		m.plan.Known++
 	}
 	if m.renumbered {
-		if link.Kind == mailbox.PendingUpload && link.UID != 0 {
-			m.dirty[link] = true // the UID it was given means nothing now
-		}
-		link.UID = 0
-		return
-	}
-	if link.Kind == mailbox.PendingUpload && link.UID != 0 {
-		m.confirmUpload(link)
+		// Written even if nothing matches: the UIDVALIDITY in the state moves
+		// on, and an old UID must not be taken for a new one.
+		m.dirty[link] = true
+		link.UID, link.Since = 0, min(link.Since, 1)
 	}
 	if link.UID != 0 && link.Kind != mailbox.PendingUpload {
 		m.linked[link.UID] = true
@@ -123,11 +124,16 @@ func (m *maker) register(link *mailbox.Link) {
 // confirmUpload believes an APPENDUID only when a listing shows the message:
 // servers have been seen to answer with another message's UID.
 func (m *maker) confirmUpload(link *mailbox.Link) {
+	if link.Kind != mailbox.PendingUpload || link.UID == 0 {
+		return
+	}
 	row, listed := m.remote.find(link.UID)
+	isOld := link.UID < link.Since || m.linked[link.UID]
 	switch {
-	case listed && row.HasSize && row.Size == link.Content.Size:
+	case listed && row.HasSize && row.Size == link.Content.Size && !isOld:
 		m.become(link, mailbox.Linked)
-	case listed || m.remote.Complete:
+		m.linked[link.UID] = true
+	case isOld || listed || m.remote.Complete:
 		link.UID = 0
 		m.dirty[link] = true
 	}
@@ -148,14 +154,13 @@ func (m *maker) forget(link *mailbox.Link) {
 // adoptRenamedFiles recognises files that a mail reader gave a new name, and
 // messages of which a copy came back, by their hash.
 func (m *maker) adoptRenamedFiles() {
-	if m.local.Unchanged || m.local.Incomplete {
+	if m.local.Unchanged {
 		return
 	}
 	lost := map[mailbox.Hash][]*mailbox.Link{}
 	for i := range m.links {
 		link := &m.links[i]
-		isLost := link.Kind != mailbox.PendingUpload && link.Kind != mailbox.Skipped
-		if isLost && !m.forgotten[link] && !link.Content.Hash.IsZero() && m.local.side(link) == Gone {
+		if !link.Content.Hash.IsZero() && m.isLost(link) {
 			lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
 		}
 	}
@@ -170,15 +175,51 @@ func (m *maker) adoptRenamedFiles() {
 		}
 		link := links[0]
 		lost[file.Content.Hash] = links[1:]
-		if link.Kind == mailbox.KeptRemote {
-			link.Local = file.Flags.Intersect(link.Remote)
-		}
-		if link.Kind != mailbox.KeptLocal {
-			link.Kind = mailbox.Linked
-		}
 		link.Key = file.Key
 		m.files[file.Key] = true
+		switch link.Kind {
+		case mailbox.KeptRemote:
+			m.reunite(link, file)
+		case mailbox.PendingDownload:
+			link.Kind = mailbox.Linked
+		}
 		m.dirty[link] = true
+	}
+}
+
+// isLost reports whether a link has no file that a listing shows. A listing
+// that was cut short may still show the file under a new name; to be wrong
+// about that costs nothing, since both files have the same octets.
+func (m *maker) isLost(link *mailbox.Link) bool {
+	switch m.local.side(link) {
+	case Gone, Unknown:
+	default:
+		return false
+	}
+	if link.Kind != mailbox.KeptRemote {
+		return true
+	}
+	// The file is welcome back only where there is something to link it with.
+	server := m.remote.side(link, m.below)
+	return server == Same || server == Changed
+}
+
+// reunite links a message that was kept on the server with a file that came
+// back. Their flags are united.
+func (m *maker) reunite(link *mailbox.Link, file *mailbox.LocalMessage) {
+	link.Kind = mailbox.Linked
+	row, ok := m.remote.find(link.UID)
+	if ok && row.HasFlags {
+		common := row.Flags.Intersect(file.Flags)
+		link.Agreed, link.Remote, link.Local = common, common, common
+		return
+	}
+	link.Local = link.Remote.Intersect(file.Flags)
+	if missing := link.Remote.Minus(file.Flags); m.policy.Pull.Flags && !missing.IsEmpty() {
+		m.act(Action{
+			Kind: FlagLocal, Rule: "flags-from-server", UID: link.UID, Key: link.Key,
+			Flags: file.Flags.Union(missing), Change: mailbox.FlagChange{Add: missing}, Link: link,
+		})
 	}
 }
 
@@ -207,12 +248,9 @@ func (m *maker) candidates() []candidate {
 		switch link.Kind {
 		case mailbox.PendingUpload:
 			c.since = max(link.Since, 1)
-			if m.renumbered {
-				c.since = 1
-			}
 		case mailbox.KeptLocal:
 		case mailbox.Linked, mailbox.KeptRemote:
-			if !m.renumbered {
+			if link.UID != 0 {
 				continue
 			}
 		default:
@@ -220,7 +258,7 @@ func (m *maker) candidates() []candidate {
 		}
 		if file, ok := m.fileOf(link); ok {
 			c.file = &file
-		} else if link.Kind != mailbox.KeptRemote {
+		} else if link.Kind != mailbox.KeptRemote && m.local.side(link) != Unknown {
 			continue
 		}
 		cands = append(cands, c)
@@ -258,7 +296,11 @@ func (m *maker) adopt(matches []match) {
 			m.files[link.Key] = true
 			m.plan.Put = append(m.plan.Put, link)
 		} else if link.Kind == mailbox.KeptLocal {
-			common := row.Flags.Intersect(found.cand.file.Flags)
+			common := link.Local
+			if found.cand.file != nil {
+				common = found.cand.file.Flags
+			}
+			common = common.Intersect(row.Flags)
 			link.Agreed, link.Remote, link.Local = common, common, common
 		}
 		if link.Kind != mailbox.KeptRemote {
@@ -273,6 +315,31 @@ func (m *maker) adopt(matches []match) {
 			m.decideLink(link)
 		}
 	}
+}
+
+// holdBack notes which questions had no answer. What they concern does not
+// travel now: it could become two.
+func (m *maker) holdBack(q Questions) {
+	m.plan.Unanswered = q.Headers.Union(q.Bodies)
+	if m.plan.Unanswered.IsEmpty() {
+		return
+	}
+	m.plan.Settled = false
+	m.heldSizes = map[int64]bool{}
+	for uid := range m.plan.Unanswered.All() {
+		if row, _ := m.remote.find(uid); row.HasSize {
+			m.heldSizes[row.Size] = true
+		}
+	}
+}
+
+// mayBeThere reports whether the server may have a message that the base does
+// not know and that no row matched. since is that of an upload, or 0.
+func (m *maker) mayBeThere(content mailbox.Content, since mailbox.UID) bool {
+	if m.remote.Missing {
+		return false
+	}
+	return !m.remote.Complete || m.heldSizes[content.Size] || since != 0 && m.plan.Unanswered.Max() >= since
 }
 
 func (m *maker) finish() Plan {

@@ -21,9 +21,15 @@ func (q Questions) IsEmpty() bool { return q.Headers.IsEmpty() && q.Bodies.IsEmp
 // first. It costs nothing when one side has no messages that the base does not
 // know. Call it again with the answers until it asks nothing.
 func Ask(base Base, local Local, remote Remote, policy Policy) Questions {
+	if len(remote.Messages) == 0 {
+		return Questions{}
+	}
 	m := newMaker(base, local, remote, policy)
 	m.adoptRenamedFiles()
 	_, questions := m.pair()
+	if !questions.Headers.IsEmpty() {
+		questions.Bodies = nil // the headers may tell that no body is needed
+	}
 	return questions
 }
 
@@ -61,6 +67,7 @@ type match struct {
 // pairUp matches rows with candidates by content, one to one. Size, date and a
 // header with a Message-ID, all the same, are proof only where nothing else
 // could be meant; otherwise the whole message's hash is asked for.
+// Rows that are asked about match nothing yet; the others do.
 func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Questions) {
 	var q Questions
 	if len(cands) == 0 || len(rows) == 0 {
@@ -87,9 +94,6 @@ func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Question
 		default:
 			groups[row.Header] = append(groups[row.Header], row)
 		}
-	}
-	if !q.Headers.IsEmpty() {
-		return nil, q
 	}
 	var matches []match
 	var bodies []mailbox.UID

@@ -74,7 +74,7 @@ func (r Remote) side(link *mailbox.Link, below mailbox.UID) Side {
 	}
 	switch {
 	case r.Spoiled.Contains(link.UID):
-		return Same
+		return Unknown // there, but perhaps with other flags
 	case r.HasPresent && r.Present.Contains(link.UID):
 		return Same
 	case !r.Complete:
@@ -115,6 +115,32 @@ func (l Local) side(link *mailbox.Link) Side {
 		return Unknown
 	}
 	return Gone
+}
+
+// withContent returns the listing with the content of every file that the base
+// knows; of a folder that was not listed, the files that the base has.
+func (l Local) withContent(base Base) Local {
+	known := make(map[mailbox.Key]*mailbox.Link, len(base.Links))
+	for i := range base.Links {
+		known[base.Links[i].Key] = &base.Links[i]
+	}
+	l.Messages = slices.Clone(l.Messages)
+	if l.Unchanged {
+		l.Unchanged = false
+		for key, link := range known {
+			if key != "" {
+				l.Messages = append(l.Messages, mailbox.LocalMessage{Key: key, Flags: link.Local})
+			}
+		}
+		slices.SortFunc(l.Messages, func(a, b mailbox.LocalMessage) int { return cmp.Compare(a.Key, b.Key) })
+	}
+	for i := range l.Messages {
+		m := &l.Messages[i]
+		if link := known[m.Key]; link != nil && m.Content.Hash.IsZero() {
+			m.Content, m.Date = link.Content, link.Date
+		}
+	}
+	return l
 }
 
 // NewKeys lists the keys that the base does not know: the engine reads these
