@@ -39,6 +39,8 @@ type world struct {
 	// plain says that the server has no CONDSTORE: then nothing but opening a
 	// mailbox tells whether flags changed.
 	plain bool
+	// usualRun is about how long a run takes that is not killed.
+	usualRun time.Duration
 }
 
 // layouts that a store may have.
@@ -263,10 +265,15 @@ func (w *world) quiet() {
 	}
 }
 
-// letter makes a message that is known by its label.
+// letter makes a message that is known by its label. One whose label begins
+// with "long" has about 12 KB.
 func letter(label string) []byte {
+	body := ""
+	if strings.HasPrefix(label, "long") {
+		body = strings.Repeat("A line that is only here to make a message of some length, no more.\r\n", 180)
+	}
 	return fmt.Appendf(nil, "From: Ann <ann@example.org>\r\nSubject: %s\r\nMessage-ID: <%x@example.org>\r\n"+
-		"Date: Tue, 14 Jul 2026 10:00:00 +0200\r\n\r\nThis is %s.\r\n", label, label, label)
+		"Date: Tue, 14 Jul 2026 10:00:00 +0200\r\n\r\nThis is %s.\r\n%s", label, label, label, body)
 }
 
 // someDate is INTERNALDATE where a test does not care.

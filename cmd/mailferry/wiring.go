@@ -132,7 +132,7 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 	if auth == "auto" && len(account.TokenCommand) > 0 {
 		auth = "xoauth2"
 	}
-	dialer := wire.Dialer{Addr: account.Server.Addr(), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel}
+	dialer := wire.Dialer{Addr: address(account), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel}
 	if account.BWLimit > 0 {
 		dialer.Limiter = limiter(ctx, account.BWLimit)
 	}
@@ -150,6 +150,15 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 		return hintedError{err, secrets.PasswordHint()}
 	}
 	return err
+}
+
+// address is where the server is; of a tunnel without a URL it is the account's
+// name, for error messages.
+func address(account config.Account) string {
+	if account.Server.Scheme == "" {
+		return account.Name
+	}
+	return account.Server.Addr()
 }
 
 func security(account config.Account) wire.Security {

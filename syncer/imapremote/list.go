@@ -43,7 +43,9 @@ func (a *Account) listRows(s *session, x *wire.Exchange) ([]wire.ListRow, error)
 		SpecialUse:    s.caps.has("SPECIAL-USE") && (withStatus || s.caps.has("LIST-EXTENDED")),
 		Status:        withStatus,
 		HighestModSeq: withStatus && s.caps.hasCondStore(),
-		MailboxID:     withStatus && s.caps.has("OBJECTID"),
+		// Cyrus 3.6 answers STATUS (MAILBOXID) now and then with octets that
+		// it never set, quotes and line ends among them.
+		MailboxID: withStatus && s.caps.has("OBJECTID") && !s.caps.has("X-CREATEDMODSEQ"),
 	}
 	var rows []wire.ListRow
 	err := x.List(req, func(row wire.ListRow) error {

@@ -26,7 +26,13 @@ func (m *maker) decideLinked(link *mailbox.Link) {
 		m.decideUnmatched(link)
 		return
 	}
-	row := rule(m.remote.side(link, m.below), m.local.side(link))
+	server, disk := m.remote.side(link, m.below), m.local.side(link)
+	if server == Changed && disk == Gone && m.isOnlyMarkedDeleted(link) {
+		// Both sides want it gone. It may be our own mark: a run that was
+		// killed between UID STORE and UID EXPUNGE leaves it behind.
+		server = Same
+	}
+	row := rule(server, disk)
 	switch row.Effect {
 	case Nothing:
 		if row.Rule != "in-step" {
@@ -49,6 +55,13 @@ func (m *maker) decideLinked(link *mailbox.Link) {
 	}
 }
 
+// isOnlyMarkedDeleted reports whether \Deleted is all that the server changed.
+func (m *maker) isOnlyMarkedDeleted(link *mailbox.Link) bool {
+	row, ok := m.remote.find(link.UID)
+	mark := mailbox.NewFlags(mailbox.FlagDeleted)
+	return ok && row.HasFlags && !link.Remote.Has(mailbox.FlagDeleted) && row.Flags.Equal(link.Remote.Union(mark))
+}
+
 // decideUnmatched deals with a message that lost its UID when the server
 // renumbered, and that no message there matches.
 func (m *maker) decideUnmatched(link *mailbox.Link) {
@@ -56,7 +69,7 @@ func (m *maker) decideUnmatched(link *mailbox.Link) {
 	switch {
 	case !ok && m.local.side(link) == Gone:
 		m.forget(link)
-	case !ok, m.mayBeThere(link.Content, 0):
+	case !ok, m.mayBeThere(link.Content, link.Date, 0):
 		m.plan.Settled = false
 	case !m.policy.Push.New:
 		m.become(link, mailbox.KeptLocal)
@@ -74,7 +87,7 @@ func (m *maker) decidePendingUpload(link *mailbox.Link) {
 	switch {
 	case !ok && m.local.side(link) == Gone:
 		m.forget(link)
-	case !ok, m.mayBeThere(link.Content, max(link.Since, 1)):
+	case !ok, m.mayBeThere(link.Content, link.Date, max(link.Since, 1)):
 		// Sending it now could make it twice.
 		m.plan.Settled = false
 	case m.policy.Push.New:
@@ -90,7 +103,7 @@ func (m *maker) decidePendingUpload(link *mailbox.Link) {
 // because a run was killed before the file had its name.
 func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 	if link.UID == 0 {
-		if m.mayBeThere(link.Content, 0) {
+		if m.mayBeThere(link.Content, link.Date, 0) {
 			m.plan.Settled = false
 		} else {
 			m.forget(link)
@@ -102,6 +115,10 @@ func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 		m.forget(link)
 		return
 	case Unknown:
+		m.plan.Settled = false
+		return
+	}
+	if link.Kind == mailbox.PendingDownload && m.local.side(link) == Unknown {
 		m.plan.Settled = false
 		return
 	}
@@ -182,7 +199,7 @@ func (m *maker) decideNewFiles() {
 		case m.files[file.Key]:
 		case !m.policy.Push.New:
 			m.plan.LocalSettled = false
-		case m.mayBeThere(file.Content, 0):
+		case m.mayBeThere(file.Content, file.Date, 0):
 			m.plan.Settled = false
 		default:
 			m.send(file, nil, "new-on-disk")

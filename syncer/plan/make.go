@@ -73,7 +73,8 @@ type maker struct {
 	forgotten map[*mailbox.Link]bool
 	linked    map[mailbox.UID]bool // UIDs that a link stands for
 	files     map[mailbox.Key]bool // files that a link or a match stands for
-	heldSizes map[int64]bool       // sizes of the messages that were asked about in vain
+	heldSizes map[int64]bool       // of the messages that were asked about in vain
+	heldDates map[int64]bool
 	plan      Plan
 }
 
@@ -104,8 +105,11 @@ func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
 
 // register settles what a link stands for before anything is matched.
 func (m *maker) register(link *mailbox.Link) {
-	if link.Kind == mailbox.PendingDownload && m.local.side(link) != Gone {
-		m.become(link, mailbox.Linked)
+	if link.Kind == mailbox.PendingDownload {
+		switch m.local.side(link) {
+		case Same, Changed:
+			m.become(link, mailbox.Linked)
+		}
 	}
 	if link.Kind == mailbox.Linked {
 		m.plan.Known++
@@ -187,19 +191,17 @@ func (m *maker) adoptRenamedFiles() {
 	}
 }
 
-// isLost reports whether a link has no file that a listing shows. A listing
-// that was cut short may still show the file under a new name; to be wrong
-// about that costs nothing, since both files have the same octets.
+// isLost reports whether a link has no file, and may be given another one with
+// the same octets. A message that is gone from the server is given none: what
+// follows from that would be the deletion of a file that the base never had.
 func (m *maker) isLost(link *mailbox.Link) bool {
-	switch m.local.side(link) {
-	case Gone, Unknown:
-	default:
+	disk := m.local.side(link)
+	if disk != Gone && disk != Unknown {
 		return false
 	}
-	if link.Kind != mailbox.KeptRemote {
-		return true
+	if link.UID == 0 || link.Kind == mailbox.PendingUpload {
+		return link.Kind != mailbox.KeptRemote
 	}
-	// The file is welcome back only where there is something to link it with.
 	server := m.remote.side(link, m.below)
 	return server == Same || server == Changed
 }
@@ -325,21 +327,23 @@ func (m *maker) holdBack(q Questions) {
 		return
 	}
 	m.plan.Settled = false
-	m.heldSizes = map[int64]bool{}
+	m.heldSizes, m.heldDates = map[int64]bool{}, map[int64]bool{}
 	for uid := range m.plan.Unanswered.All() {
-		if row, _ := m.remote.find(uid); row.HasSize {
-			m.heldSizes[row.Size] = true
+		row, _ := m.remote.find(uid)
+		m.heldSizes[row.Size] = true
+		if row.Date.Known {
+			m.heldDates[row.Date.Unix] = true
 		}
 	}
 }
 
 // mayBeThere reports whether the server may have a message that the base does
 // not know and that no row matched. since is that of an upload, or 0.
-func (m *maker) mayBeThere(content mailbox.Content, since mailbox.UID) bool {
+func (m *maker) mayBeThere(content mailbox.Content, date mailbox.Date, since mailbox.UID) bool {
 	if m.remote.Missing {
 		return false
 	}
-	return !m.remote.Complete || m.heldSizes[content.Size] || since != 0 && m.plan.Unanswered.Max() >= since
+	return !m.remote.Complete || m.heldSizes[content.Size] || date.Known && m.heldDates[date.Unix] || since != 0 && m.plan.Unanswered.Max() >= since
 }
 
 func (m *maker) finish() Plan {

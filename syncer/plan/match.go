@@ -56,7 +56,7 @@ func (c *candidate) fits(row *mailbox.RemoteMessage) bool {
 	if c.since != 0 && row.UID >= c.since {
 		return true
 	}
-	return row.HasSize && row.Size == c.content.Size
+	return row.HasSize && row.Size == c.content.Size || row.Date.SameInstant(c.date)
 }
 
 type match struct {
@@ -67,18 +67,23 @@ type match struct {
 // pairUp matches rows with candidates by content, one to one. Size, date and a
 // header with a Message-ID, all the same, are proof only where nothing else
 // could be meant; otherwise the whole message's hash is asked for.
-// Rows that are asked about match nothing yet; the others do.
+// Rows that are asked about match nothing yet; the others do. A date in common
+// is reason enough to ask: there are servers that tell wrong sizes (Exchange).
 func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Questions) {
 	var q Questions
 	if len(cands) == 0 || len(rows) == 0 {
 		return nil, q
 	}
-	bySize := map[int64][]*candidate{}
+	bySize := map[int64]bool{}
+	byDate := map[int64]bool{}
 	byHeader := map[mailbox.Hash][]*candidate{}
 	firstLost := mailbox.UID(0)
 	for i := range cands {
 		c := &cands[i]
-		bySize[c.content.Size] = append(bySize[c.content.Size], c)
+		bySize[c.content.Size] = true
+		if c.date.Known {
+			byDate[c.date.Unix] = true
+		}
 		byHeader[c.content.Header] = append(byHeader[c.content.Header], c)
 		if c.since != 0 && (firstLost == 0 || c.since < firstLost) {
 			firstLost = c.since
@@ -86,7 +91,8 @@ func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Question
 	}
 	groups := map[mailbox.Hash][]*mailbox.RemoteMessage{}
 	for _, row := range rows {
-		plausible := row.HasSize && len(bySize[row.Size]) > 0 || firstLost != 0 && row.UID >= firstLost
+		plausible := row.HasSize && bySize[row.Size] || row.Date.Known && byDate[row.Date.Unix] ||
+			firstLost != 0 && row.UID >= firstLost
 		switch {
 		case !plausible:
 		case row.Header.IsZero():

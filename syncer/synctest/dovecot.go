@@ -33,7 +33,7 @@ type dovecotTemplate struct {
 	DovecotConfig
 	Dir, Separator        string
 	IMAP, IMAPS, POP3     int
-	MailUID               int
+	MailUID, MailGID      int
 	Unprivileged          bool
 	LoginUser, LoginGroup string
 }
@@ -101,7 +101,7 @@ func workFolder(dir, pattern string) (string, func() error, error) {
 
 func prepareDovecot(dir string, config DovecotConfig) (dovecotTemplate, error) {
 	values := dovecotTemplate{
-		DovecotConfig: config, Dir: dir, Separator: string(cmp.Or(config.Separator, '/')), MailUID: mailUID,
+		DovecotConfig: config, Dir: dir, Separator: string(cmp.Or(config.Separator, '/')), MailUID: mailUID, MailGID: mailUID,
 	}
 	values.MailLocation = cmp.Or(config.MailLocation, "maildir:%[1]s/mail/%%u:INDEX=%[1]s/index/%%u")
 	values.MailLocation = fmt.Sprintf(values.MailLocation, dir)
@@ -110,7 +110,12 @@ func prepareDovecot(dir string, config DovecotConfig) (dovecotTemplate, error) {
 		if err != nil {
 			return values, err
 		}
-		values.Unprivileged, values.MailUID, values.LoginUser = true, os.Geteuid(), me.Username
+		group, err := user.LookupGroupId(me.Gid)
+		if err != nil {
+			return values, err
+		}
+		values.Unprivileged, values.MailUID, values.MailGID = true, os.Geteuid(), os.Getegid()
+		values.LoginUser, values.LoginGroup = me.Username, group.Name
 	}
 	for _, name := range []string{"run", "mail", "index"} {
 		path := filepath.Join(dir, name)
