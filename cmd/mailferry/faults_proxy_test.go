@@ -27,7 +27,12 @@ type proxy struct {
 
 func newProxy(t testing.TB, server string) *proxy {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return newProxyAt(t, "127.0.0.1:0", server)
+}
+
+func newProxyAt(t testing.TB, addr, server string) *proxy {
+	t.Helper()
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,15 +191,15 @@ func (w *world) applyUpload(a Action, steps int) {
 	}
 }
 
-// lie returns a UID that is not the message's, mostly of another message. Of
-// the messages that are there it takes none of the same size: a server that
-// lies so cleverly cannot be found out.
+// lie returns a UID that is not the message's: one that nothing has, or that of
+// a message of another size. A server that names one of the same size lies too
+// cleverly to be found out.
 func (w *world) lie(truth mailbox.UID) mailbox.UID {
 	uid := mailbox.UID(1 + w.intn(int(w.status.UIDNext)))
-	if other, ok := w.server[uid]; ok && sizeOf(other.name) == sizeOf(w.server[truth].name) {
-		return truth
+	if other, ok := w.server[uid]; ok && sizeOf(other.name) != sizeOf(w.server[truth].name) {
+		return uid
 	}
-	return uid
+	return w.status.UIDNext + 1000
 }
 
 // settle moves the checkpoint as the engine does: after writing to the server

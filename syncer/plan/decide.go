@@ -102,8 +102,9 @@ func (m *maker) decidePendingUpload(link *mailbox.Link) {
 // decideLeftOnServer deals with messages that the disk lacks, on purpose or
 // because a run was killed before the file had its name.
 func (m *maker) decideLeftOnServer(link *mailbox.Link) {
+	mayBeHere := link.Kind == mailbox.PendingDownload && m.local.side(link) == Unknown
 	if link.UID == 0 {
-		if m.mayBeThere(link.Content, link.Date, 0) {
+		if mayBeHere || m.mayBeThere(link.Content, link.Date, 0) {
 			m.plan.Settled = false
 		} else {
 			m.forget(link)
@@ -118,7 +119,7 @@ func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 		m.plan.Settled = false
 		return
 	}
-	if link.Kind == mailbox.PendingDownload && m.local.side(link) == Unknown {
+	if mayBeHere {
 		m.plan.Settled = false
 		return
 	}

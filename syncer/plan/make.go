@@ -179,8 +179,12 @@ func (m *maker) adoptRenamedFiles() {
 		}
 		link := links[0]
 		lost[file.Content.Hash] = links[1:]
-		link.Key = file.Key
 		m.files[file.Key] = true
+		if link.UID != 0 && m.remote.side(link, m.below) == Unknown {
+			m.plan.Settled = false // whose file it is shows in a complete listing
+			continue
+		}
+		link.Key = file.Key
 		switch link.Kind {
 		case mailbox.KeptRemote:
 			m.reunite(link, file)
@@ -202,8 +206,7 @@ func (m *maker) isLost(link *mailbox.Link) bool {
 	if link.UID == 0 || link.Kind == mailbox.PendingUpload {
 		return link.Kind != mailbox.KeptRemote
 	}
-	server := m.remote.side(link, m.below)
-	return server == Same || server == Changed
+	return m.remote.side(link, m.below) != Gone
 }
 
 // reunite links a message that was kept on the server with a file that came
@@ -251,7 +254,7 @@ func (m *maker) candidates() []candidate {
 		case mailbox.PendingUpload:
 			c.since = max(link.Since, 1)
 		case mailbox.KeptLocal:
-		case mailbox.Linked, mailbox.KeptRemote:
+		case mailbox.Linked, mailbox.KeptRemote, mailbox.PendingDownload:
 			if link.UID != 0 {
 				continue
 			}
@@ -305,7 +308,7 @@ func (m *maker) adopt(matches []match) {
 			common = common.Intersect(row.Flags)
 			link.Agreed, link.Remote, link.Local = common, common, common
 		}
-		if link.Kind != mailbox.KeptRemote {
+		if link.Kind != mailbox.KeptRemote && link.Kind != mailbox.PendingDownload {
 			link.Kind = mailbox.Linked
 		}
 		link.UID, link.Date = row.UID, row.Date

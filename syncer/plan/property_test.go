@@ -184,7 +184,7 @@ func live(src source) (err error) {
 	w := newWorld(src, Sync())
 	u := w.perturb()
 	onServer, onDisk := count(w.server), count(w.disk)
-	expected := w.expectFlags(u)
+	expected, staying := w.expectFlags(u), w.mustStay()
 	w.note("server %v disk %v links %d renumbered %v forgot %v", w.server, w.disk, len(w.links), u.renumbered, u.forgot)
 	for range w.intn(3) {
 		server, disk := look(w.intn(2)), look(w.intn(2))
@@ -200,6 +200,11 @@ func live(src source) (err error) {
 		}
 		if s < low || s > high {
 			w.fail("%d messages %q, not %d to %d: %+v", s, name, low, high, *u.of(name))
+		}
+	}
+	for _, name := range staying {
+		if count(w.server)[name] == 0 {
+			w.fail("%q was changed on one side, deleted on the other, and is lost", name)
 		}
 	}
 	w.checkFlags(expected)

@@ -43,6 +43,26 @@ func (w *world) expectFlags(u *upheaval) map[string]expectation {
 	return expected
 }
 
+// mustStay lists messages, each alone of its content, that were deleted on one
+// side and changed on the other: change beats deletion.
+func (w *world) mustStay() []string {
+	onServer, onDisk := count(w.server), count(w.disk)
+	var names []string
+	for _, m := range w.server {
+		link, ok := w.links[m.born]
+		if ok && !m.flags.Equal(link.Remote) && onServer[m.name] == 1 && onDisk[m.name] == 0 {
+			names = append(names, m.name)
+		}
+	}
+	for _, m := range w.disk {
+		link, ok := w.links[m.born]
+		if ok && !m.flags.Equal(link.Local) && onServer[m.name] == 0 && onDisk[m.name] == 1 {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
 // checkFlags holds the sides against the expected flags and, as far as both
 // can hold them, against each other.
 func (w *world) checkFlags(expected map[string]expectation) {

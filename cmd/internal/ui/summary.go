@@ -24,25 +24,29 @@ type Summary struct {
 // String is the summary in one line for people.
 func (s Summary) String() string {
 	var parts []string
-	count := func(n int, text string) {
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", humanize.Comma(int64(n)), text))
+	for _, c := range []struct {
+		n         int
+		one, many string
+	}{
+		{s.Downloaded, "downloaded", "downloaded"},
+		{s.Uploaded, "uploaded", "uploaded"},
+		{s.FlagsLocal, "flag change on disk", "flag changes on disk"},
+		{s.FlagsRemote, "flag change on the server", "flag changes on the server"},
+		{s.Moved, "moved", "moved"},
+		{s.RemovedLocal, "removed on disk", "removed on disk"},
+		{s.ExpungedRemote, "expunged on the server", "expunged on the server"},
+		{s.MailboxesCreated, "mailbox created", "mailboxes created"},
+		{s.MailboxesRenamed, "mailbox renamed", "mailboxes renamed"},
+		{s.MailboxesDeleted, "mailbox deleted", "mailboxes deleted"},
+		{s.Conflicts, "conflict settled", "conflicts settled"},
+		{s.Guarded, "deletion refused", "deletions refused"},
+		{s.Stale, "left for the next run", "left for the next run"},
+		{s.Failed, "failed", "failed"},
+	} {
+		if c.n > 0 {
+			parts = append(parts, plural(c.n, c.one, c.many))
 		}
 	}
-	count(s.Downloaded, "downloaded")
-	count(s.Uploaded, "uploaded")
-	count(s.FlagsLocal, "flag changes on disk")
-	count(s.FlagsRemote, "flag changes on the server")
-	count(s.Moved, "moved")
-	count(s.RemovedLocal, "removed on disk")
-	count(s.ExpungedRemote, "expunged on the server")
-	count(s.MailboxesCreated, "mailboxes created")
-	count(s.MailboxesRenamed, "mailboxes renamed")
-	count(s.MailboxesDeleted, "mailboxes deleted")
-	count(s.Conflicts, "conflicts settled")
-	count(s.Guarded, "deletions refused")
-	count(s.Stale, "left for the next run")
-	count(s.Failed, "failed")
 	text := strings.Join(parts, ", ")
 	if text == "" {
 		text = "nothing to do"
@@ -53,7 +57,14 @@ func (s Summary) String() string {
 	if s.DryRun {
 		text = "dry run: " + text
 	}
-	return fmt.Sprintf("%s: %s: %s (%s mailboxes, %s down, %s up, %s)", Escape(s.Account), s.Command, text,
-		humanize.Comma(int64(s.Mailboxes)), humanize.IBytes(uint64(max(0, s.Traffic.OctetsDown))),
+	return fmt.Sprintf("%s: %s: %s (%s, %s down, %s up, %s)", Escape(s.Account), s.Command, text,
+		plural(s.Mailboxes, "mailbox", "mailboxes"), humanize.IBytes(uint64(max(0, s.Traffic.OctetsDown))),
 		humanize.IBytes(uint64(max(0, s.Traffic.OctetsUp))), s.Duration.Round(10*time.Millisecond))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return humanize.Comma(int64(n)) + " " + many
 }

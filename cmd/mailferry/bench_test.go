@@ -1,0 +1,236 @@
+//go:build unix
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/synctest"
+)
+
+// A benchCase is a job that every program does, all of them in turn and that
+// several times, so that a machine which slows down slows all of them.
+type benchCase struct {
+	name, title string
+	corpus      corpus
+	kind        benchKind
+	// rtt and mbit make the network; zero is loopback as it is.
+	rtt  time.Duration
+	mbit float64
+	// change, if any, happens on the server before each round.
+	change func(u *synctest.User, round int)
+}
+
+// benchKind says what each round starts from.
+type benchKind uint8
+
+const (
+	benchPull  benchKind = iota // an empty folder
+	benchAgain                  // the folder as the last round left it
+	benchPush                   // an account without messages
+)
+
+// The mailboxes, as a scale of 1 makes them.
+var (
+	bigCorpus   = corpus{name: "big", messages: 20_000, mailboxes: 13, seed: 1}
+	smallCorpus = corpus{name: "small", messages: 2_000, mailboxes: 31, seed: 2}
+	wideCorpus  = corpus{name: "wide", messages: 1_000, mailboxes: 100, seed: 3}
+)
+
+var benchCases = []benchCase{
+	{name: "pull", title: "first pull of %s, loopback", corpus: bigCorpus},
+	{name: "few", title: "20 new messages and 50 flags in %s, loopback", corpus: bigCorpus, kind: benchAgain, change: changeFew},
+	{name: "few50ms", title: "20 new messages and 50 flags in %s, 50 ms", corpus: bigCorpus, kind: benchAgain, change: changeFew, rtt: 50 * time.Millisecond},
+	{name: "nothing", title: "nothing new in %s, loopback", corpus: wideCorpus, kind: benchAgain},
+	{name: "nothing50ms", title: "nothing new in %s, 50 ms", corpus: wideCorpus, kind: benchAgain, rtt: 50 * time.Millisecond},
+	{name: "pull50ms", title: "first pull of %s, 50 ms and 100 Mbit/s", corpus: smallCorpus, rtt: 50 * time.Millisecond, mbit: 100},
+	{name: "push", title: "push of %s, loopback", corpus: smallCorpus, kind: benchPush},
+	{name: "push20ms", title: "push of %s, 20 ms", corpus: smallCorpus, kind: benchPush, rtt: 20 * time.Millisecond},
+}
+
+// BenchmarkBesideOthers measures mailferry beside the programs that do the
+// same and are installed. It is set by the environment:
+//
+//	BENCH_SCALE    share of the messages, such as 0.05 (1)
+//	BENCH_ROUNDS   runs of each program in each case (3)
+//	BENCH_DIR      a folder to work in (a temporary one)
+//	BENCH_RESULTS  a file for the table (the benchmark's log)
+func BenchmarkBesideOthers(b *testing.B) {
+	bench := newBench(b)
+	for _, c := range benchCases {
+		b.Run(c.name, func(b *testing.B) {
+			for range b.N {
+				bench.run(b, c)
+			}
+		})
+	}
+	bench.table.publish(b)
+}
+
+// bench is what all cases share.
+type bench struct {
+	server   *synctest.Server
+	dir      string
+	scale    float64
+	rounds   int
+	programs []benchProgram
+	table    *benchTable
+	users    map[string]*synctest.User
+}
+
+func newBench(b *testing.B) *bench {
+	number := func(name string, otherwise float64) float64 {
+		value, err := strconv.ParseFloat(cmp.Or(os.Getenv(name), fmt.Sprint(otherwise)), 64)
+		if err != nil || value <= 0 {
+			b.Fatalf("%s: not a number above 0", name)
+		}
+		return value
+	}
+	dir := os.Getenv("BENCH_DIR")
+	if dir == "" {
+		dir = b.TempDir()
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	// Durability and COMPRESS as servers on the Internet have them.
+	server := synctest.Dovecot(b, synctest.DovecotConfig{Extra: "mail_fsync = optimized\nmail_plugins = zlib\n" +
+		"protocol imap {\n  mail_plugins = zlib imap_zlib\n}\n"})
+	programs := benchPrograms(b, dir)
+	return &bench{
+		server: server, dir: dir, programs: programs,
+		scale: number("BENCH_SCALE", 1), rounds: int(number("BENCH_ROUNDS", 3)),
+		table: newBenchTable(programs), users: map[string]*synctest.User{},
+	}
+}
+
+// account returns the user whose mail a corpus is.
+func (m *bench) account(b *testing.B, c corpus) *synctest.User {
+	b.Helper()
+	if u := m.users[c.name]; u != nil {
+		return u
+	}
+	u := m.server.User(b)
+	if err := c.onServer(u.Maildir); err != nil {
+		b.Fatal(err)
+	}
+	// The server makes its indexes on the first look.
+	if _, err := readAll(m.server.Addr, u.Name, 4, ""); err != nil {
+		b.Fatal(err)
+	}
+	m.users[c.name] = u
+	return u
+}
+
+// run plays all rounds of a case.
+func (m *bench) run(b *testing.B, c benchCase) {
+	c.corpus = c.corpus.scaled(m.scale)
+	var user *synctest.User
+	if c.kind != benchPush {
+		user = m.account(b, c.corpus)
+	}
+	link := newBenchLink(b, m.server.Addr, c.rtt, c.mbit)
+	row := m.table.row(fmt.Sprintf(c.title, c.corpus))
+	programs := slices.DeleteFunc(slices.Clone(m.programs), func(p benchProgram) bool { return p.pullsOnly && c.kind != benchPull })
+	jobs := map[string]*benchJob{}
+	for _, p := range programs {
+		jobs[p.name] = &benchJob{dir: filepath.Join(m.dir, c.name, p.slug()), addr: link.addr, messages: c.corpus.messages, push: c.kind == benchPush}
+		if user != nil {
+			jobs[p.name].user = user.Name
+		}
+		if c.kind == benchAgain {
+			m.settle(b, p, jobs[p.name])
+		}
+	}
+	for round := range m.rounds {
+		if c.change != nil {
+			c.change(user, round)
+		}
+		for i := range programs {
+			p := programs[(i+round)%len(programs)]
+			job := jobs[p.name]
+			m.prepare(b, c, job)
+			link.traffic()
+			figure := p.measure(b, job)
+			if c.rtt > 0 {
+				figure.traffic = link.traffic()
+			}
+			row.add(p.name, figure)
+			b.Logf("%s: %s: %.2f s", c.name, p.name, figure.wall.Seconds())
+		}
+	}
+	for _, p := range programs {
+		b.ReportMetric(row.median(p.name).Seconds(), p.slug()+"-s")
+		if err := os.RemoveAll(jobs[p.name].dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// settle brings a store to where a run finds nothing to do. The second run
+// comes when no folder counts as just changed any more.
+func (m *bench) settle(b *testing.B, p benchProgram, job *benchJob) {
+	direct := *job
+	direct.addr = m.server.Addr
+	p.measure(b, &direct)
+	time.Sleep(2500 * time.Millisecond)
+	p.measure(b, &direct)
+}
+
+// prepare makes what a round starts from.
+func (m *bench) prepare(b *testing.B, c benchCase, job *benchJob) {
+	switch c.kind {
+	case benchAgain:
+		if c.change != nil {
+			job.messages += newInFew
+		}
+	case benchPull:
+		if err := os.RemoveAll(job.dir); err != nil {
+			b.Fatal(err)
+		}
+	case benchPush:
+		user := m.server.User(b)
+		job.user, job.maildir = user.Name, user.Maildir
+		err := os.RemoveAll(job.dir)
+		if err == nil {
+			err = c.corpus.onDisk(filepath.Join(job.dir, "mail"))
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+const newInFew, flaggedInFew = 20, 50
+
+// changeFew is what a day brings.
+func changeFew(u *synctest.User, round int) {
+	for i := range newInFew {
+		text := fmt.Appendf(nil, "Subject: new %d.%d\r\nMessage-ID: <few.%d.%d.%d@example.org>\r\n\r\nHello.\r\n",
+			round, i, round, i, time.Now().UnixNano())
+		u.Append(mailbox.Inbox, mailbox.Flags{}, mailbox.Date{}, text)
+	}
+	sign := "+FLAGS"
+	for _, message := range flaggedUIDs(round) {
+		u.Store(mailbox.Inbox, message, sign, mailbox.NewFlags(mailbox.FlagFlagged, mailbox.FlagAnswered, mailbox.FlagSeen))
+	}
+}
+
+// flaggedUIDs are spread over the older messages, others in each round.
+func flaggedUIDs(round int) []mailbox.UID {
+	var uids []mailbox.UID
+	for i := range flaggedInFew {
+		uids = append(uids, mailbox.UID(1+i*3+round*flaggedInFew*3))
+	}
+	return uids
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"mailferry/syncer/synctest"
+)
+
+// memoryLimit is what a run may need however much mail there is. (DESIGN:
+// memory grows neither with a message's size nor with the mailbox)
+const memoryLimit = 64 << 20
+
+// builtProgram builds the program as it is released: a test binary with the
+// race detector needs several times the memory.
+func builtProgram(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "mailferry")
+	if output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	return path
+}
+
+// plantFile writes a message into the server's own mail in one go.
+func (w *world) plantFile(base string, write func(*bufio.Writer)) {
+	w.t.Helper()
+	folder := filepath.Join(w.user.Maildir, "cur")
+	stat, err := os.Stat(folder)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	path := filepath.Join(folder, base)
+	file, err := os.Create(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	buffered := bufio.NewWriterSize(file, 64<<10)
+	write(buffered)
+	if err := buffered.Flush(); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	owner := stat.Sys().(*syscall.Stat_t)
+	if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestMemoryStaysSmall(t *testing.T) {
+	server := synctest.Dovecot(t, synctest.DovecotConfig{})
+	binary := builtProgram(t)
+	const messages = 20000
+	for _, c := range []struct {
+		name  string
+		count int
+		plant func(*world)
+	}{
+		{"20,000 messages", messages, func(w *world) {
+			for i := range messages {
+				w.plantFile(fmt.Sprintf("1784000000.%d.host:2,S", i), func(out *bufio.Writer) {
+					fmt.Fprintf(out, "From: ann@example.org\nSubject: message %d\nMessage-ID: <%d@example.org>\n\nbody %d\n", i, i, i)
+				})
+			}
+		}},
+		{"one message of 200 MB", 1, func(w *world) {
+			w.plantFile("1784000000.1.host:2,S", func(out *bufio.Writer) {
+				fmt.Fprint(out, "From: ann@example.org\nSubject: huge\n\n")
+				for i := range (200 << 20) / 64 {
+					fmt.Fprintf(out, "%063d\n", i)
+				}
+			})
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, server, layoutFS)
+			w.binary = binary
+			w.user.Do("STATUS INBOX (MESSAGES)")
+			c.plant(w)
+			o := w.backup().exits(exitDone)
+			t.Logf("backup: %d MB, %d ms", o.maxRSS>>20, o.summary.DurationMS)
+			if o.summary.Downloaded != c.count {
+				t.Errorf("%d messages downloaded, want %d", o.summary.Downloaded, c.count)
+			}
+			if o.maxRSS > memoryLimit {
+				t.Errorf("%d MB of memory, more than %d", o.maxRSS>>20, memoryLimit>>20)
+			}
+			again := w.sync().isQuiet()
+			t.Logf("second run: %d MB, %d ms", again.maxRSS>>20, again.summary.DurationMS)
+			if again.maxRSS > memoryLimit {
+				t.Errorf("a run without work needs %d MB", again.maxRSS>>20)
+			}
+		})
+	}
+}
