@@ -23,6 +23,7 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 	boxes = taking(boxes)
 	for _, step := range []func(context.Context, []*box) error{
 		r.transfer,
+		r.moveMessages,
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, boxes, r.changeFlags) },
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.removeMessages) },
 		r.deleteMailboxes,

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"hash"
 	"io"
 
@@ -18,6 +19,8 @@ type hasher struct {
 	hasMessageID bool
 	lineStart    []byte // the first octets of the line at hand
 }
+
+func newHasher() *hasher { return &hasher{hash: sha256.New()} }
 
 var messageID = []byte("message-id:")
 

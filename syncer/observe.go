@@ -3,7 +3,6 @@ package syncer
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -266,7 +265,7 @@ func (r *run) answer(ctx context.Context, b *box, q plan.Questions) error {
 			return nil
 		}
 		return r.retry(ctx, func() error {
-			sink := &hasher{hash: sha256.New()}
+			sink := newHasher()
 			sink.row = func(uid mailbox.UID) {
 				if row := b.row(uid); row != nil {
 					set(row, sink)

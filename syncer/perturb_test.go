@@ -17,7 +17,7 @@ var someFlags = []mailbox.Flags{
 // perturb lets one of two clients do one thing.
 func (w *world) perturb() {
 	steps := []func(){
-		w.serverAppend, w.serverAppend, w.serverFlag, w.serverFlag, w.serverExpunge, w.serverMailbox,
+		w.serverAppend, w.serverAppend, w.serverFlag, w.serverFlag, w.serverExpunge, w.serverMailbox, w.serverMove, w.serverMove,
 		w.diskDeliver, w.diskDeliver, w.diskFlag, w.diskFlag, w.diskUnlink, w.diskMove, w.diskFolder,
 		w.renumber,
 	}
@@ -28,8 +28,8 @@ func (w *world) perturb() {
 // header, and some share one with others of the same size and date.
 func (w *world) message() ([]byte, mailbox.Date) {
 	w.made++
-	octets := fmt.Sprintf("Subject: %04d\r\n\r\nbody\r\n", w.made)
-	switch w.random.IntN(4) {
+	octets := fmt.Sprintf("Message-ID: <%04d>\r\n\r\nbody\r\n", w.made)
+	switch w.random.IntN(6) {
 	case 0:
 		octets = fmt.Sprintf("Subject: same\r\n\r\nbody %04d\r\n", w.made)
 	case 1:
@@ -77,6 +77,19 @@ func (w *world) serverExpunge() {
 	w.note("server: expunge %s uid %d", name, m.UID)
 	w.fate[string(m.Octets)].deleted = true
 	w.server.Expunge(name, m.UID)
+}
+
+func (w *world) serverMove() {
+	from, _ := pick(w, w.server.Mailboxes())
+	to, _ := pick(w, w.server.Mailboxes())
+	m, ok := pick(w, w.server.Messages(from))
+	if !ok {
+		return
+	}
+	w.note("server: move %s uid %d to %s", from, m.UID, to)
+	w.fate[string(m.Octets)].moved = true
+	w.server.Append(to, m.Flags, m.Date, m.Octets)
+	w.server.Expunge(from, m.UID)
 }
 
 func (w *world) serverMailbox() {

@@ -103,7 +103,11 @@ type LocalMessages interface {
 	// Remove moves messages to the store's trash. Those not there are left
 	// out without an error.
 	Remove(ctx context.Context, name mailbox.Name, keys []mailbox.Key) error
-	// Flush makes flag changes and removals durable.
+	// Move gives a message another folder, and flags, of which it returns
+	// those that there is room for. ErrNotFound if it is gone, ErrExists if
+	// the other folder has its key.
+	Move(ctx context.Context, from mailbox.Name, key mailbox.Key, to mailbox.Name, flags mailbox.Flags) (mailbox.Flags, error)
+	// Flush makes flag changes, moves and removals durable.
 	Flush(ctx context.Context) error
 	// Persist makes messages durable that others wrote, with the names that
 	// they have now, and the names of all others in the folder: what the

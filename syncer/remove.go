@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
@@ -13,7 +14,8 @@ import (
 // disk is looked at once more: a file that came back, or whose flags changed,
 // makes the deletion stale.
 func (r *run) removeMessages(ctx context.Context, b *box) error {
-	actions := b.actions(plan.RemoveLocal, plan.ExpungeRemote, plan.MoveRemote)
+	actions := slices.DeleteFunc(slices.Clone(b.actions(plan.RemoveLocal, plan.ExpungeRemote, plan.MoveRemote)),
+		func(action plan.Action) bool { return !action.IsDeletion() })
 	if len(actions) == 0 || r.isStopped() {
 		return nil
 	}
@@ -113,10 +115,7 @@ func (r *run) leaveMarked(ctx context.Context, b *box, actions []plan.Action, mo
 			r.tally.stale(action)
 			continue
 		}
-		link := action.Link
-		link.Kind, link.Key = mailbox.KeptRemote, ""
-		link.Remote = link.Remote.Union(mailbox.NewFlags(mailbox.FlagDeleted))
-		commit.Put = append(commit.Put, link)
+		commit.Put = append(commit.Put, marked(action.Link))
 		r.tally.done(action)
 	}
 	r.tally.notice(b.name, fmt.Sprintf("%d messages are marked deleted on the server, which cannot expunge single messages; purge the mailbox with your mail program", len(commit.Put)))

@@ -92,6 +92,9 @@ func (r *run) straight(ctx context.Context) error {
 		return err
 	}
 	boxes = taking(boxes)
+	if err := r.recogniseMoves(ctx, boxes); err != nil {
+		return err
+	}
 	r.guard(boxes, untouched)
 	if r.DryRun {
 		r.reportPlanned(boxes)

@@ -38,7 +38,9 @@ type Observation struct {
 
 // Holds says which flags a side can keep.
 type Holds struct {
-	// AnyKeyword: new keywords can be made (PERMANENTFLAGS has \*).
+	// AnyKeyword: new flags can be made (PERMANENTFLAGS has \*). Then all can
+	// be kept, also system flags that the server does not name because no
+	// message has them yet.
 	AnyKeyword bool
 	// Flags are those that can be kept by name.
 	Flags Flags
@@ -46,11 +48,10 @@ type Holds struct {
 
 // Keep returns those of flags that the side can keep.
 func (h Holds) Keep(flags Flags) Flags {
-	kept := flags.Intersect(h.Flags)
 	if h.AnyKeyword {
-		kept = kept.Union(flags.OnlyKeywords())
+		return flags
 	}
-	return kept
+	return flags.Intersect(h.Flags)
 }
 
 // Part says what of a message is fetched.

@@ -45,6 +45,8 @@ type Action struct {
 	Rule Rule
 	// Link is the message's link as it will be once the action is done.
 	Link *mailbox.Link
+	// Source is the link that a move takes the message from.
+	Source *mailbox.Link
 }
 
 // Rule names a row of the table in rules.go.

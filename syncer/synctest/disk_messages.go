@@ -219,3 +219,29 @@ func (d *Disk) Persist(ctx context.Context, name mailbox.Name, keys []mailbox.Ke
 		}, nil
 	})
 }
+
+// Move implements syncer.LocalMessages.
+func (d *Disk) Move(ctx context.Context, from mailbox.Name, key mailbox.Key, to mailbox.Name, flags mailbox.Flags) (held mailbox.Flags, err error) {
+	err = d.change(ctx, "Move", func() (func(), error) {
+		source, file, err := d.findFile(from, key)
+		if err != nil {
+			return nil, err
+		}
+		target, err := d.find(to)
+		if err != nil {
+			return nil, err
+		}
+		if target.files[key] != nil {
+			return nil, fmt.Errorf("model: %s has %s: %w", to, key, mailbox.ErrExists)
+		}
+		return func() {
+			delete(source.files, key)
+			held = d.keep(target, flags, true)
+			file.Flags, file.New = held, held.IsEmpty()
+			target.files[key] = file
+			d.touch(source)
+			d.touch(target)
+		}, nil
+	})
+	return held, err
+}

@@ -1,0 +1,100 @@
+package syncer_test
+
+import (
+	"context"
+	"testing"
+
+	"mailferry/syncer"
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/synctest"
+)
+
+// calmWorld is a world in which nothing goes wrong.
+func calmWorld(t *testing.T, opts synctest.ModelOptions) *world {
+	w := newWorld(t, 1)
+	w.model, w.disk = synctest.NewModel(opts), synctest.NewDisk(synctest.DiskOptions{})
+	w.server, w.reader = w.model.Other(t), w.disk.Reader(t)
+	return w
+}
+
+func (w *world) run() syncer.Summary {
+	w.t.Helper()
+	summary, err := syncer.Run(context.Background(), w.options())
+	if err != nil || summary.Failed > 0 {
+		w.t.Fatalf("%+v, %v", summary, err)
+	}
+	return summary
+}
+
+var someDate = mailbox.Date{Unix: 1e9, Known: true}
+
+func TestMessageMovedOnServerIsMovedOnDiskWithoutTransfer(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	w.server.Create("A")
+	octets := []byte("Message-ID: <1>\r\n\r\nbody\r\n")
+	seen := mailbox.NewFlags(mailbox.FlagSeen, "$Junk")
+	w.fate[string(octets)] = &fate{}
+	uid := w.server.Append("INBOX", seen, someDate, octets)
+	w.run()
+	w.server.Append("A", seen, someDate, octets)
+	w.server.Expunge("INBOX", uid)
+	key := w.reader.Files("INBOX")[0].Key
+
+	if summary := w.run(); summary.Moved != 1 || summary.Downloaded+summary.RemovedLocal != 0 {
+		t.Errorf("a moved message is not moved: %+v", summary)
+	}
+	files := w.reader.Files("A")
+	if len(files) != 1 || files[0].Key != key || !files[0].Flags.Equal(seen) {
+		t.Errorf("A has %+v", files)
+	}
+	w.settle()
+	w.check()
+}
+
+func TestMessageMovedOnDiskIsMovedOnServerWithoutTransfer(t *testing.T) {
+	for name, opts := range map[string]synctest.ModelOptions{
+		"full": synctest.FullModel(), "no MOVE": {CondStore: true, UIDPlus: true}, "bare": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := calmWorld(t, opts)
+			w.marks = !opts.UIDPlus
+			w.server.Create("A")
+			octets := []byte("no header, no line end")
+			w.fate[string(octets)] = &fate{moved: w.marks}
+			w.server.Append("INBOX", mailbox.NewFlags(mailbox.FlagFlagged), someDate, octets)
+			w.run()
+			w.reader.Move("INBOX", w.reader.Files("INBOX")[0].Key, "A", true)
+
+			if summary := w.run(); summary.Moved != 1 || summary.Uploaded+summary.ExpungedRemote != 0 {
+				t.Errorf("a moved message is not moved: %+v", summary)
+			}
+			if got := w.server.Messages("A"); len(got) != 1 || string(got[0].Octets) != string(octets) {
+				t.Errorf("A has %+v", got)
+			}
+			w.settle()
+			w.check()
+		})
+	}
+}
+
+func TestMovesAreNoDeletionsForTheGuard(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	w.server.Create("A")
+	for i := range 40 {
+		octets := []byte("body " + string(rune('a'+i)))
+		w.fate[string(octets)] = &fate{}
+		w.server.Append("INBOX", mailbox.Flags{}, someDate, octets)
+	}
+	w.run()
+	for _, f := range w.reader.Files("INBOX") {
+		w.reader.Move("INBOX", f.Key, "A", false)
+	}
+	options := w.options()
+	options.Policy.AllowDeletes = 0
+	summary, err := syncer.Run(context.Background(), options)
+	if err != nil || summary.Guarded != 0 || summary.Moved != 40 {
+		t.Errorf("%+v, %v", summary, err)
+	}
+	w.settle()
+	w.check()
+}
