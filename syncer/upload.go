@@ -105,6 +105,10 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 		case err == nil:
 			if b.isPlausible(at, action.Link) {
 				action.Link.UID, action.UID = at.UID, at.UID
+			} else {
+				// It arrived, and the next listing links it by its content. A
+				// server that changed it on the way must not get it again.
+				action.Link.Kind = mailbox.KeptLocal
 			}
 			answered.Put = append(answered.Put, action.Link)
 			r.carried(action.Size)

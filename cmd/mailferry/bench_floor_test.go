@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package main
 
@@ -15,7 +15,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"mailferry/syncer/synctest"
 )
@@ -165,11 +166,11 @@ func (c *rawClient) writeRaw(path string, size int64) error {
 	return os.Rename(path+".tmp", path)
 }
 
-// barrier makes everything durable that is in the system's cache.
+// barrier makes durable what is in the system's cache.
 func barrier(dir string) error {
-	if _, err := os.Stat(dir); err != nil {
+	folder, err := os.Open(dir)
+	if err != nil {
 		return err
 	}
-	syscall.Sync()
-	return nil
+	return errors.Join(unix.Syncfs(int(folder.Fd())), folder.Close())
 }

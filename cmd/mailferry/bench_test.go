@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package main
 
@@ -220,9 +220,8 @@ func changeFew(u *synctest.User, round int) {
 			round, i, round, i, time.Now().UnixNano())
 		u.Append(mailbox.Inbox, mailbox.Flags{}, mailbox.Date{}, text)
 	}
-	sign := "+FLAGS"
-	for _, message := range flaggedUIDs(round) {
-		u.Store(mailbox.Inbox, message, sign, mailbox.NewFlags(mailbox.FlagFlagged, mailbox.FlagAnswered, mailbox.FlagSeen))
+	for _, uid := range flaggedUIDs(round) {
+		u.Store(mailbox.Inbox, uid, "+FLAGS", mailbox.NewFlags(mailbox.FlagFlagged, mailbox.FlagAnswered, mailbox.FlagSeen))
 	}
 }
 

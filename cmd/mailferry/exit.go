@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"slices"
 	"syscall"
 
@@ -116,6 +117,9 @@ func hintFor(err error, again string) string {
 	case errors.As(err, &usage):
 		return "mailferry help"
 	}
+	if hint := networkHint(err); hint != "" && again != "" {
+		return hint + again
+	}
 	for _, row := range exitTable {
 		if !errors.Is(err, row.err) {
 			continue
@@ -127,6 +131,18 @@ func hintFor(err error, again string) string {
 			return row.hint
 		}
 		return fmt.Sprintf(row.hint, again)
+	}
+	return ""
+}
+
+// networkHint says what an unreachable server may mean, "" if that is unclear.
+func networkHint(err error) string {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "is the server's name right, and this machine online? Then: "
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing answers there: are name and port right (imaps 993, imap 143), and is the server up? Then: "
 	}
 	return ""
 }

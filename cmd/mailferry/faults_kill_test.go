@@ -194,7 +194,7 @@ func TestFirstRunKilledAgainAndAgainCompletes(t *testing.T) {
 			}
 			w.transfer(command, "--new-store").exits(exitDone).deletesNothing()
 			want.check(w.same())
-			if left, _ := filepath.Glob(filepath.Join(w.home, "mailferry*")); len(left) > 0 {
+			if left, _ := filepath.Glob(filepath.Join(w.tmp, "*")); len(left) > 0 {
 				t.Errorf("temporary files are left: %q", left)
 			}
 			if _, err := os.Stat(w.statePath()); err != nil {

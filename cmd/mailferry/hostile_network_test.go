@@ -44,11 +44,10 @@ func TestWrongPasswordAndUnreachableServers(t *testing.T) {
 		code                int
 		says                []string
 	}{
-		{"wrong password", "imap+plain://someone@" + server.Addr, "wrong", exitAuth, []string{"authentication", "hint:", "password"}},
+		{"wrong password", "imap+plain://someone@" + server.Addr, "wrong", exitAuth, []string{"AUTHENTICATE", "hint:", "password"}},
 		{"unknown host", "imaps://someone@no-such-host.invalid", "pass", exitTemporary, []string{"no-such-host.invalid", "hint:"}},
 		{"refused connection", "imap+plain://someone@" + refusing, "pass", exitTemporary, []string{refusing, "refused", "hint:"}},
 		{"TLS where there is none", "imaps://someone@" + server.Addr, "pass", exitFailed, []string{server.Addr}},
-		{"no TLS where there is nothing else", "imap+plain://someone@" + server.TLSAddr, "pass", exitFailed, []string{server.TLSAddr}},
 		{"plaintext to elsewhere", "imap+plain://someone@mail.example.com", "pass", exitUsage, []string{"allow_plaintext"}},
 		{"password in the URL", "imaps://someone:secret@" + server.TLSAddr, "pass", exitUsage, []string{"password", "hint:"}},
 	} {
@@ -179,5 +178,5 @@ func TestMistypedConfigurationIsToldWithItsLine(t *testing.T) {
 		w.run(command, "home").exits(exitUsage).says(path+":3", "stroe", "store")
 	}
 	w.configure("[accounts.home\nurl = 3\n")
-	w.run("sync").exits(exitUsage).says(path + ":1")
+	w.run("sync").exits(exitUsage).says(path+":", "TOML")
 }

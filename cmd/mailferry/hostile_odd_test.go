@@ -48,51 +48,62 @@ func withoutLineEnds(octets []byte) string {
 }
 
 func TestOddMessagesGoUpOnceAndStay(t *testing.T) {
-	for _, other := range []struct {
-		name  string
-		start func(testing.TB) *synctest.Server
-		plain bool
-	}{
-		{"dovecot", func(tb testing.TB) *synctest.Server { return synctest.Dovecot(tb, synctest.DovecotConfig{}) }, false},
-		{"memory", synctest.Memory, true},
-	} {
-		t.Run(other.name, func(t *testing.T) {
-			w := newWorld(t, other.start(t), layoutFS)
-			w.plain = other.plain
+	server := synctest.Dovecot(t, synctest.DovecotConfig{})
+	for _, hidden := range []string{"", "IMAP4rev1 UNSELECT", "IMAP4rev1 LITERAL+ MULTIAPPEND UNSELECT ESEARCH CONDSTORE ENABLE"} {
+		t.Run("capability "+hidden, func(t *testing.T) {
+			server := server
+			if hidden != "" {
+				server = synctest.Dovecot(t, synctest.DovecotConfig{Capability: hidden})
+			}
+			w := newWorld(t, server, layoutFS)
+			w.plain = hidden != ""
 			w.sync().exits(exitDone)
-			var want []string
+			want, changed := []string{}, 0
 			for i, m := range synctest.OddMessages() {
 				if len(m.Octets) == 0 || m.NUL {
-					continue // not every server takes these: see below
+					continue // the server takes neither: see below
 				}
 				onDisk{w}.write(inbox, "cur", fmt.Sprintf("1784000%03d.odd.host:2,S", i), m.Octets)
 				want = append(want, withoutLineEnds(m.Octets))
 			}
 			before := w.disk.Files(inbox)
-			o := w.sync().exits(exitDone)
-			if o.summary.Uploaded != len(want) {
+			if o := w.sync().exits(exitDone); o.summary.Uploaded != len(want) {
 				t.Errorf("%d of %d uploaded: %v", o.summary.Uploaded, len(want), o.failures)
 			}
-			w.sync().exits(exitDone)
+			// Dovecot makes every line end a CRLF. Where that is another
+			// message then, it comes down beside the one that went up.
+			changed = w.sync().exits(exitDone).deletesNothing().summary.Downloaded
 			w.quiet()
-			var got []string
-			for _, m := range w.user.Messages(inbox) {
-				got = append(got, withoutLineEnds(m.Octets))
-			}
-			slices.Sort(got)
-			if slices.Sort(want); !slices.Equal(got, want) {
-				t.Errorf("the server has %d messages, want %d", len(got), len(want))
-			}
+			w.onceEach(want)
 			after := w.disk.Files(inbox)
-			for i := range before {
-				if i >= len(after) || !bytes.Equal(before[i].Octets, after[i].Octets) {
-					t.Fatalf("file %s was changed", before[i].Key)
+			if len(after) > len(before)+5 || len(after) < len(before) {
+				t.Errorf("%d files, there were %d, and %d came down", len(after), len(before), changed)
+			}
+			for _, file := range before {
+				if !slices.ContainsFunc(after, func(f synctest.File) bool { return f.Key == file.Key && bytes.Equal(f.Octets, file.Octets) }) {
+					t.Errorf("file %s was changed", file.Key)
 				}
 			}
-			if len(after) != len(before) {
-				t.Errorf("%d files, there were %d", len(after), len(before))
-			}
 		})
+	}
+}
+
+// onceEach checks that the server has these messages in INBOX and no others.
+func (w *world) onceEach(want []string) {
+	w.t.Helper()
+	var got []string
+	for _, m := range w.user.Messages(inbox) {
+		got = append(got, withoutLineEnds(m.Octets))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if len(got) != len(want) {
+		w.t.Errorf("the server has %d messages, want %d", len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			w.t.Errorf("on the server %.80q, want %.80q", got[i], want[i])
+		}
 	}
 }
 
@@ -120,49 +131,48 @@ func TestMessageThatTheServerRefusesCostsItselfOnly(t *testing.T) {
 	}
 }
 
+// Dovecot takes dates in the future for now, and keeps those before 1970 now as
+// one date and now as another.
 func TestDatesSurviveInBothDirections(t *testing.T) {
-	server := synctest.Dovecot(t, synctest.DovecotConfig{})
-	w := newWorld(t, server, layoutFS)
+	common := []string{
+		"1970-01-01T00:00:01Z", "1999-12-31T23:59:59Z", "2000-02-29T12:00:00+13:45", "2026-03-29T02:30:00+05:45",
+	}
+	odd := []string{"2038-01-19T03:14:08Z", "2100-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z", "1965-05-05T05:05:05-09:30", "1901-12-14T00:00:00Z"}
+	t.Run("dovecot", func(t *testing.T) {
+		datesSurvive(newWorld(t, synctest.Dovecot(t, synctest.DovecotConfig{}), layoutFS), common)
+	})
+	t.Run("memory", func(t *testing.T) {
+		w := newWorld(t, synctest.Memory(t), layoutFS)
+		w.plain = true
+		datesSurvive(w, slices.Concat(common, odd))
+	})
+}
+
+func datesSurvive(w *world, texts []string) {
 	w.sync().exits(exitDone)
-	dates := map[string]time.Time{}
-	for i, text := range []string{
-		"1969-12-31T23:59:59Z", "1965-05-05T05:05:05-09:30", "1901-12-14T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:59:60Z",
-		"2000-02-29T12:00:00+13:45", "2026-03-29T02:30:00+05:45", "2038-01-19T03:14:08Z", "2100-01-01T00:00:00+14:00",
-	} {
-		text = strings.Replace(text, ":60", ":59", 1)
+	dates := map[string]int64{}
+	for i, text := range texts {
 		date, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
 		down, up := fmt.Sprintf("down %d", i), fmt.Sprintf("up %d", i)
-		dates[down], dates[up] = date, date
+		dates[down], dates[up] = date.Unix(), date.Unix()
 		w.user.Append(inbox, mailbox.Flags{}, mailbox.DateOf(date), letter(down))
 		w.disk.Deliver(inbox, mailbox.Flags{}, mailbox.DateOf(date), letter(up))
 	}
 	w.sync().exits(exitDone)
-	asServerKeeps := map[string]int64{}
 	for _, m := range w.user.Messages(inbox) {
-		asServerKeeps[strings.TrimPrefix(labelOf(m.Octets), "down ")] = m.Date.Unix
-	}
-	for _, m := range w.user.Messages(inbox) {
-		label := labelOf(m.Octets)
-		// Dovecot itself changes dates that it cannot keep: what it makes of
-		// a date from its own client is what it may make of ours.
-		_, number, _ := strings.Cut(label, " ")
-		if m.Date.Unix != asServerKeeps[number] {
-			t.Errorf("%s: %d on the server, want %d (%s)", label, m.Date.Unix, asServerKeeps[number], dates[label])
+		if label := labelOf(m.Octets); m.Date.Unix != dates[label] {
+			w.t.Errorf("%s: INTERNALDATE %d, want %d", label, m.Date.Unix, dates[label])
 		}
 	}
 	for _, f := range w.disk.Files(inbox) {
-		label := labelOf(f.Octets)
-		_, number, _ := strings.Cut(label, " ")
-		if strings.HasPrefix(label, "up") && f.Date.Unix != dates[label].Unix() {
-			t.Errorf("%s: the file's mtime was changed to %d", label, f.Date.Unix)
-		}
-		if strings.HasPrefix(label, "down") && f.Date.Unix != asServerKeeps[number] {
-			t.Errorf("%s: mtime %d, the server says %d", label, f.Date.Unix, asServerKeeps[number])
+		if label := labelOf(f.Octets); f.Date.Unix != dates[label] {
+			w.t.Errorf("%s: mtime %d, want %d", label, f.Date.Unix, dates[label])
 		}
 	}
+	w.same()
 	w.quiet()
 }
 
@@ -195,15 +205,15 @@ func TestMoreKeywordsThanAFolderHoldsAreNeitherLostNorTurned(t *testing.T) {
 func TestBigMessageTravelsBothWaysInLittleMemory(t *testing.T) {
 	server := synctest.Dovecot(t, synctest.DovecotConfig{})
 	w := newWorld(t, server, layoutFS)
-	w.binary = builtProgram(t)
+	w.binary, w.measures = builtProgram(t), true
 	w.user.Create(work)
 	w.sync().exits(exitDone)
 	big := synctest.BigMessage().Octets
 	w.user.Append(inbox, mailbox.NewFlags(seen), someDate, big)
 	onDisk{w}.write(work, "cur", "1784000001.big.host:2,F", lf(big))
 	o := w.sync().exits(exitDone)
-	if o.maxRSS > memoryLimit {
-		t.Errorf("%d MB of memory", o.maxRSS>>20)
+	if t.Logf("%d MB of memory", o.peak>>20); o.peak > memoryLimit {
+		t.Errorf("%d MB of memory", o.peak>>20)
 	}
 	for name, messages := range w.same() {
 		if len(messages) != 1 || messages[0].Hash != sha256.Sum256(big) {

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,13 +28,16 @@ type world struct {
 	user *synctest.User
 	// disk is a mail reader that works in the store's folder.
 	disk *synctest.Maildir
-	home string
+	// home and tmp are what the program takes for them.
+	home, tmp string
 	// env has more variables, such as MAILFERRY_LAYOUT.
 	env []string
 	// addr replaces the server's own address: a proxy's, say.
 	addr string
-	// binary replaces the test's own copy of the program.
-	binary string
+	// binary replaces the test's own copy of the program, and measures has the
+	// memory of runs measured.
+	binary   string
+	measures bool
 	// plain says that the server has no CONDSTORE: then nothing but opening a
 	// mailbox tells whether flags changed.
 	plain bool
@@ -52,7 +54,7 @@ const (
 func newWorld(t testing.TB, server *synctest.Server, layout string) *world {
 	t.Helper()
 	home := t.TempDir()
-	w := &world{t: t, user: server.User(t), home: home, addr: server.Addr, env: []string{"MAILFERRY_LAYOUT=" + layout}}
+	w := &world{t: t, user: server.User(t), home: home, tmp: t.TempDir(), addr: server.Addr, env: []string{"MAILFERRY_LAYOUT=" + layout}}
 	w.disk = synctest.NewMaildir(t, filepath.Join(home, "mail"), layout == layoutMaildirPP)
 	return w
 }
@@ -63,7 +65,7 @@ func (w *world) url() string {
 
 func (w *world) environment() []string {
 	return append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "TMPDIR=" + w.home, "MAILFERRY_PASSWORD=" + w.user.Password,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "TMPDIR=" + w.tmp, "MAILFERRY_PASSWORD=" + w.user.Password,
 		"XDG_STATE_HOME=" + filepath.Join(w.home, "state"), "XDG_CONFIG_HOME=" + filepath.Join(w.home, "config"),
 	}, w.env...)
 }
@@ -88,12 +90,22 @@ func (w *world) run(args ...string) outcome {
 	var stdout, stderr bytes.Buffer
 	cmd := w.command(ctx, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err := cmd.Start()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	peak := func() int64 { return 0 }
+	if w.measures {
+		peak = watchMemory(cmd.Process.Pid)
+	}
+	err = cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
 		w.t.Fatalf("mailferry %s: %v, %v\n%s", strings.Join(args, " "), err, ctx.Err(), stderr.String())
 	}
-	return outcomeOf(w.t, cmd, stdout.Bytes(), stderr.String())
+	o := outcomeOf(w.t, cmd, stdout.Bytes(), stderr.String())
+	o.peak = peak()
+	return o
 }
 
 // transfer runs a command that works on the account and its store.
@@ -116,8 +128,8 @@ type outcome struct {
 	troubles,
 	notices []string
 	failures []string
-	// maxRSS in octets; it needs getrusage's KiB.
-	maxRSS int64
+	// peak is the most memory that the run held, in octets; 0 unless measured.
+	peak int64
 }
 
 // summary is CLI.md's summary object.
@@ -163,9 +175,6 @@ type guard struct {
 func outcomeOf(tb testing.TB, cmd *exec.Cmd, stdout []byte, stderr string) outcome {
 	tb.Helper()
 	o := outcome{tb: tb, code: cmd.ProcessState.ExitCode(), stdout: string(stdout), stderr: stderr}
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		o.maxRSS = usage.Maxrss << 10
-	}
 	for line := range bytes.Lines(stdout) {
 		var object struct {
 			Type, Error, Text, Mailbox, Result, Action string

@@ -119,11 +119,16 @@ func (w *world) apply(a Action, steps int) {
 		if _, ok := w.disk[a.Key]; ok {
 			w.fail("expunges a message whose file is there: %s", textOfAction(a))
 		}
-		if steps > 0 {
+		if steps > 0 { // UID STORE, and then UID EXPUNGE
+			m := w.server[a.UID]
+			m.flags = m.flags.Union(mailbox.NewFlags(mailbox.FlagDeleted))
+			w.touch(a.UID, m)
+		}
+		if steps > 1 {
 			delete(w.server, a.UID)
 			w.status.HighestModSeq++
 		}
-		if steps > 1 {
+		if steps > 2 {
 			delete(w.links, link.ID)
 		}
 	default:

@@ -187,7 +187,7 @@ func (m *maker) fetchAgain(link *mailbox.Link, rule Rule) {
 // decideNewRows receives what is on the server only.
 func (m *maker) decideNewRows() {
 	for _, row := range m.remote.Messages {
-		if !m.linked[row.UID] && m.policy.Pull.New && !m.plan.Unanswered.Contains(row.UID) {
+		if !m.isLinked(row.UID) && m.policy.Pull.New && !m.plan.Unanswered.Contains(row.UID) {
 			m.receive(row, nil, "new-on-server")
 		}
 	}

@@ -71,7 +71,7 @@ type maker struct {
 	links     []mailbox.Link // working copies of the base's
 	dirty     map[*mailbox.Link]bool
 	forgotten map[*mailbox.Link]bool
-	linked    map[mailbox.UID]bool // UIDs that a link stands for
+	linked    map[mailbox.UID]bool // UIDs that a link came to stand for just now
 	files     map[mailbox.Key]bool // files that a link or a match stands for
 	heldSizes map[int64]bool       // of the messages that were asked about in vain
 	heldDates map[int64]bool
@@ -86,7 +86,7 @@ func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
 		links:      slices.Clone(base.Links),
 		dirty:      map[*mailbox.Link]bool{},
 		forgotten:  map[*mailbox.Link]bool{},
-		linked:     make(map[mailbox.UID]bool, len(base.Links)),
+		linked:     map[mailbox.UID]bool{},
 		files:      keySet(base.Links),
 	}
 	m.plan = Plan{
@@ -120,9 +120,11 @@ func (m *maker) register(link *mailbox.Link) {
 		m.dirty[link] = true
 		link.UID, link.Since = 0, min(link.Since, 1)
 	}
-	if link.UID != 0 && link.Kind != mailbox.PendingUpload {
-		m.linked[link.UID] = true
-	}
+}
+
+// isLinked reports whether a link stands for a message on the server.
+func (m *maker) isLinked(uid mailbox.UID) bool {
+	return m.linked[uid] || !m.renumbered && m.base.has(uid)
 }
 
 // confirmUpload believes an APPENDUID only when a listing shows the message:
@@ -132,12 +134,18 @@ func (m *maker) confirmUpload(link *mailbox.Link) {
 		return
 	}
 	row, listed := m.remote.find(link.UID)
-	isOld := link.UID < link.Since || m.linked[link.UID]
+	isOld := link.UID < link.Since || m.isLinked(link.UID)
 	switch {
 	case listed && row.HasSize && row.Size == link.Content.Size && !isOld:
 		m.become(link, mailbox.Linked)
 		m.linked[link.UID] = true
-	case isOld || listed || m.remote.Complete:
+	case listed && !isOld:
+		// The server took the message and stored another one, with its own
+		// line ends, say. Unless content shows them to be the same, both stay:
+		// sent again it would be changed again, in every run one more.
+		link.UID = 0
+		m.become(link, mailbox.KeptLocal)
+	case isOld || m.remote.Complete:
 		link.UID = 0
 		m.dirty[link] = true
 	}
@@ -235,7 +243,7 @@ func (m *maker) pair() ([]match, Questions) {
 	}
 	var rows []*mailbox.RemoteMessage
 	for i := range m.remote.Messages {
-		if row := &m.remote.Messages[i]; !m.linked[row.UID] {
+		if row := &m.remote.Messages[i]; !m.isLinked(row.UID) {
 			rows = append(rows, row)
 		}
 	}
@@ -254,6 +262,7 @@ func (m *maker) candidates() []candidate {
 		case mailbox.PendingUpload:
 			c.since = max(link.Since, 1)
 		case mailbox.KeptLocal:
+			c.since = link.Since
 		case mailbox.Linked, mailbox.KeptRemote, mailbox.PendingDownload:
 			if link.UID != 0 {
 				continue

@@ -21,7 +21,8 @@ func (q Questions) IsEmpty() bool { return q.Headers.IsEmpty() && q.Bodies.IsEmp
 // first. It costs nothing when one side has no messages that the base does not
 // know. Call it again with the answers until it asks nothing.
 func Ask(base Base, local Local, remote Remote, policy Policy) Questions {
-	if len(remote.Messages) == 0 {
+	isNew := func(row mailbox.RemoteMessage) bool { return !base.has(row.UID) }
+	if !IsRenumbered(base, remote) && !slices.ContainsFunc(remote.Messages, isNew) {
 		return Questions{}
 	}
 	m := newMaker(base, local, remote, policy)

@@ -50,6 +50,9 @@ func (w *world) mustStay() []string {
 	var names []string
 	for _, m := range w.server {
 		link, ok := w.links[m.born]
+		if mark := mailbox.NewFlags(mailbox.FlagDeleted); m.flags.Equal(link.Remote.Union(mark)) {
+			continue // both sides want it gone
+		}
 		if ok && !m.flags.Equal(link.Remote) && onServer[m.name] == 1 && onDisk[m.name] == 0 {
 			names = append(names, m.name)
 		}

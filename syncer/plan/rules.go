@@ -49,6 +49,8 @@ const (
 	Send
 	// Pair links two messages that are the same to the octet.
 	Pair
+	// Move takes a message from one mailbox to another without transfer.
+	Move
 )
 
 // Row is one case of the table of rules.
@@ -76,6 +78,8 @@ var rules = []Row{
 	{"new-on-server", New, None, Receive, "downloaded", "the disk does not have it"},
 	{"new-on-disk", None, New, Send, "uploaded", "the server does not have it"},
 	{"same-content", New, New, Pair, "linked without transfer", "both sides have it, octet for octet"},
+	{"moved-on-server", New, None, Move, "the file is moved", "another mailbox on the server lost the same message"},
+	{"moved-on-disk", None, New, Move, "the message is moved", "another folder lost the same file"},
 	{"server-unknown", Unknown, Same, Nothing, "nothing", "the server's listing proves nothing"},
 	{"server-unknown", Unknown, Changed, Nothing, "nothing", "the server's listing proves nothing"},
 	{"server-unknown", Unknown, Gone, Nothing, "nothing", "the server's listing proves nothing"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestEverySafetyRowMatters(t *testing.T) {
 		t.Fatal("the table itself does not pass")
 	}
 	for i, row := range rules {
-		if row.Effect == Receive || row.Effect == Send || row.Effect == Pair {
+		if row.Effect > Unlink {
 			continue // not of messages that the base knows
 		}
 		for effect := Nothing; effect <= Unlink; effect++ {
@@ -143,6 +144,32 @@ func TestRulesCoverEveryPairOfSides(t *testing.T) {
 				t.Errorf("%s on the server, %s on disk: %d rows", server, disk, n)
 			}
 		}
+	}
+}
+
+// TestRuleNamesInTheCodeAreRows: what a plan gives as its reason can be looked
+// up in the table.
+func TestRuleNamesInTheCodeAreRows(t *testing.T) {
+	rows := map[Rule]bool{"no-rule": true}
+	for _, row := range Rules() {
+		rows[row.Rule] = true
+	}
+	names := regexp.MustCompile(`(?:Rule: |, |Rule == )"([a-z]+(?:-[a-z]+)+)"`)
+	found := 0
+	for _, file := range []string{"decide.go", "make.go", "moves.go", "guard.go", "flags.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names.FindAllSubmatch(source, -1) {
+			found++
+			if !rows[Rule(name[1])] {
+				t.Errorf("%s names the rule %q, which is not in the table", file, name[1])
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("found only %d names of rules", found)
 	}
 }
 

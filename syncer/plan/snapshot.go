@@ -15,6 +15,20 @@ type Base struct {
 	Links []mailbox.Link
 }
 
+// has reports whether a link stands for a message on the server. An upload that
+// no listing has confirmed does not.
+func (b Base) has(uid mailbox.UID) bool {
+	i, _ := slices.BinarySearchFunc(b.Links, uid, func(link mailbox.Link, uid mailbox.UID) int {
+		return cmp.Compare(link.UID, uid)
+	})
+	for ; i < len(b.Links) && b.Links[i].UID == uid; i++ {
+		if b.Links[i].Kind != mailbox.PendingUpload {
+			return true
+		}
+	}
+	return false
+}
+
 // Remote is what the server has now.
 type Remote struct {
 	// Missing says that the mailbox provably does not exist.

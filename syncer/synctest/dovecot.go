@@ -27,6 +27,8 @@ type DovecotConfig struct {
 	Capability string
 	// MailLocation replaces where mail is kept; %[1]s is the work folder.
 	MailLocation string
+	// Extra are further lines of the configuration; they win.
+	Extra string
 }
 
 type dovecotTemplate struct {

@@ -83,10 +83,11 @@ func ActionLine(action plan.Action) string {
 	return strings.Join(parts, "  ")
 }
 
-// Summary shows the last line: where somebody watches, and where it was asked
-// for. Without a terminal a run that succeeds prints nothing.
+// Summary shows the last line: where somebody watches, where it was asked for,
+// and always for a run that did not do everything. Without a terminal a run
+// that succeeds prints nothing.
 func (t Text) Summary(s Summary) {
-	if t.Quiet || !t.DryRun && !t.Verbose && !t.Console.OutIsTerminal() {
+	if t.Quiet || s.ExitCode == 0 && !t.DryRun && !t.Verbose && !t.Console.OutIsTerminal() {
 		return
 	}
 	fmt.Fprintln(t.Console.Out(), s.String())
