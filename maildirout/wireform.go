@@ -120,28 +120,27 @@ func contentOf(file io.ReadSeeker, marked bool, b *buffers) (mailbox.Content, er
 type wireReader struct {
 	file     *os.File
 	verbatim bool
+	closed   bool
 	pool     *sync.Pool
-	buffers  *buffers
-	rest     []byte // of buffers.out, not handed out yet
+	buffers  *buffers // nil until the first Read: many may be open at once
+	rest     []byte   // of buffers.out, not handed out yet
 }
 
 // newWireReader looks for a CR first, in the same open file, unless the key
 // says already that the file holds the wire form.
 func newWireReader(file *os.File, marked bool, pool *sync.Pool) (*wireReader, error) {
-	r := &wireReader{file: file, verbatim: marked, pool: pool, buffers: pool.Get().(*buffers)}
+	r := &wireReader{file: file, verbatim: marked, pool: pool}
 	if marked {
 		return r, nil
 	}
-	err := hasCR(file, r.buffers.in[:])
+	b := pool.Get().(*buffers)
+	defer pool.Put(b)
+	err := hasCR(file, b.in[:])
 	r.verbatim = errors.Is(err, errCR)
 	if err == nil || r.verbatim {
 		_, err = file.Seek(0, io.SeekStart)
 	}
-	if err != nil {
-		pool.Put(r.buffers)
-		return nil, err
-	}
-	return r, nil
+	return r, err
 }
 
 func hasCR(file io.Reader, in []byte) error {
@@ -160,11 +159,14 @@ func hasCR(file io.Reader, in []byte) error {
 }
 
 func (r *wireReader) Read(p []byte) (int, error) {
-	if r.buffers == nil {
+	if r.closed {
 		return 0, os.ErrClosed
 	}
 	if r.verbatim {
 		return r.file.Read(p)
+	}
+	if r.buffers == nil {
+		r.buffers = r.pool.Get().(*buffers)
 	}
 	for len(r.rest) == 0 {
 		n, err := r.file.Read(r.buffers.in[:])
@@ -179,10 +181,13 @@ func (r *wireReader) Read(p []byte) (int, error) {
 }
 
 func (r *wireReader) Close() error {
-	if r.buffers == nil {
+	if r.closed {
 		return os.ErrClosed
 	}
-	r.pool.Put(r.buffers)
-	r.buffers, r.rest = nil, nil
+	r.closed = true
+	if r.buffers != nil {
+		r.pool.Put(r.buffers)
+		r.buffers, r.rest = nil, nil
+	}
 	return r.file.Close()
 }

@@ -8,7 +8,9 @@ import (
 	"io"
 	"math/rand"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -200,4 +202,26 @@ func FuzzDiskFormIsReversible(f *testing.F) {
 			t.Fatalf("%q: %+v", wire, digest.Content())
 		}
 	})
+}
+
+func TestMessagesThatAreOnlyOpenHoldNoBuffers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "message")
+	if err := os.WriteFile(path, []byte("a\nb\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newWireReader(file, false, &sync.Pool{New: func() any { return new(buffers) }})
+	if err != nil || r.buffers != nil {
+		t.Fatalf("opened with %v, %v", r.buffers != nil, err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil || string(text) != "a\r\nb\r\n" {
+		t.Errorf("read %q, %v", text, err)
+	}
+	if err := r.Close(); err != nil || r.buffers != nil {
+		t.Errorf("closed with %v, %v", r.buffers != nil, err)
+	}
 }

@@ -124,6 +124,8 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 			Remote:    mailbox.Status{UIDValidity: b.remote.Status.UIDValidity},
 			HasRemote: hasRemote, HasLocal: hasLocal,
 		}
+		known.Remote, known.Local = commit.Checkpoint.Remote, mailbox.Stamp{}
+		known.HasRemote, known.HasLocal = hasRemote, hasLocal
 	}
 	return r.commit(ctx, commit)
 }
@@ -185,7 +187,9 @@ func (r *run) lookAtCreated(ctx context.Context, b *box) error {
 	}
 	b.remote.Missing, b.remote.Observation = false, seen
 	if seen.Status.Messages > 0 {
-		b.halted = true // somebody else made it first; the next run sees it whole
+		// Somebody else made it first, or the listing had left it out: to fill
+		// it now could make messages two.
+		return fmt.Errorf("has %d messages although it was not listed: %w", seen.Status.Messages, mailbox.ErrExists)
 	}
 	return nil
 }
@@ -227,7 +231,7 @@ func (r *run) renameRemote(ctx context.Context, action plan.Action) error {
 func (r *run) deleteMailboxes(ctx context.Context, boxes []*box) error {
 	for _, b := range slices.Backward(boxes) {
 		for _, action := range b.actions(plan.DeleteMailboxLocal, plan.DeleteMailboxRemote) {
-			if b.isOut || b.halted || b.staysOnServer {
+			if b.isOut || b.halted || b.staysOnServer || r.isBack(ctx, b, action) {
 				r.tally.stale(action)
 				continue
 			}
@@ -247,6 +251,16 @@ func (r *run) deleteMailboxes(ctx context.Context, boxes []*box) error {
 		}
 	}
 	return nil
+}
+
+// isBack reports whether the folder is there again, or may be, whose absence
+// asks for the server's mailbox to be deleted.
+func (r *run) isBack(ctx context.Context, b *box, action plan.Action) bool {
+	if action.Kind != plan.DeleteMailboxRemote {
+		return false
+	}
+	_, _, err := r.Local.List(ctx, b.name)
+	return !errors.Is(err, mailbox.ErrNotFound)
 }
 
 func (r *run) deleteMailbox(ctx context.Context, b *box, action plan.Action) error {

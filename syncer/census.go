@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,10 @@ type box struct {
 	staysOnServer bool
 	// appended are the UIDs that this run's uploads were given.
 	appended mailbox.UIDSet
+	// pending are the uploads that this run began.
+	pending map[mailbox.Key]bool
+	// accepted are uploads that the server took without a UID to believe.
+	accepted []mailbox.LinkID
 
 	base   plan.Base
 	remote plan.Remote
@@ -81,7 +86,8 @@ func (r *run) census(ctx context.Context) (boxes []*box, untouched int, err erro
 	for i := range listed {
 		b := at(listed[i].Name)
 		b.listed, b.remote.Missing = &listed[i], false
-		if slices.Contains(listed[i].Attributes, `\Trash`) && trash == "" {
+		isTrash := func(attribute string) bool { return strings.EqualFold(attribute, `\Trash`) }
+		if slices.ContainsFunc(listed[i].Attributes, isTrash) && trash == "" {
 			trash = listed[i].Name
 		}
 	}
@@ -152,6 +158,10 @@ func (r *run) proveMissing(ctx context.Context, b *box) {
 	case err != nil:
 		b.isOut = true
 		r.tally.trouble(b.name, fmt.Errorf("is it gone from the server? %w", err))
+	case !exists && b.name == mailbox.Inbox:
+		// Every account has one. (RFC 9051, section 5.1)
+		b.isOut = true
+		r.tally.trouble(b.name, fmt.Errorf("%w: the server says that there is no INBOX; it is left alone", mailbox.ErrProtocol))
 	case exists:
 		b.listed = &mailbox.Listed{Name: b.name}
 		b.remote.Missing = false

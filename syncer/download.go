@@ -18,11 +18,7 @@ func (r *run) download(ctx context.Context, ledger *ledger, b *box, actions []pl
 	for attempt := 1; len(actions) > 0; attempt++ {
 		rest, err := r.fetchOnce(ctx, ledger, b, actions)
 		if err == nil {
-			for _, action := range rest {
-				r.halt(b)
-				r.tally.stale(action)
-			}
-			return nil
+			return r.explainSilence(ctx, b, rest)
 		}
 		if isFatal(err) || ctx.Err() != nil {
 			return err
@@ -31,7 +27,7 @@ func (r *run) download(ctx context.Context, ledger *ledger, b *box, actions []pl
 			attempt = 0
 		}
 		actions = rest
-		if !isPassing(err) && !isServerError(err) {
+		if isElsewhere(err) || !isPassing(err) && !isServerError(err) {
 			return r.giveUp(b, actions, err)
 		}
 		if isPassing(err) {
@@ -54,18 +50,70 @@ func (r *run) download(ctx context.Context, ledger *ledger, b *box, actions []pl
 	return nil
 }
 
+// explainSilence tells messages that were expunged meanwhile from those that
+// the server has and does not hand over, as Exchange does with some.
+func (r *run) explainSilence(ctx context.Context, b *box, actions []plan.Action) error {
+	if len(actions) == 0 {
+		return nil
+	}
+	there, err := r.present(ctx, b)
+	if err != nil {
+		if isFatal(err) || ctx.Err() != nil {
+			return err
+		}
+		return r.giveUp(b, actions, err)
+	}
+	r.halt(b)
+	for _, action := range actions {
+		if there.Contains(action.UID) {
+			r.tally.failed(action, fmt.Errorf("%w: the server has the message and does not hand it over", mailbox.ErrProtocol))
+		} else {
+			r.tally.stale(action)
+		}
+	}
+	return nil
+}
+
+// present lists the UIDs that a mailbox has now.
+func (r *run) present(ctx context.Context, b *box) (mailbox.UIDSet, error) {
+	var seen mailbox.Observation
+	var listed []mailbox.UID
+	err := r.retry(ctx, func() (err error) {
+		listed = listed[:0]
+		// Below is 0, so that no count makes up for the list.
+		seen, err = r.Remote.Observe(ctx, b.name, mailbox.Since{Remote: b.remote.Status}, func(m mailbox.RemoteMessage) error {
+			listed = append(listed, m.UID)
+			return nil
+		})
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case seen.Status.UIDValidity != b.remote.Status.UIDValidity:
+		return nil, mailbox.ErrUIDValidity
+	case !seen.Complete:
+		return nil, mailbox.ErrIncomplete
+	}
+	return mailbox.UIDs(listed...).Union(seen.Present).Union(seen.Spoiled), nil
+}
+
 func isServerError(err error) bool {
 	var refused *mailbox.ServerError
 	return errors.As(err, &refused)
+}
+
+// isElsewhere reports whether the mailbox is not the one that was looked at.
+func isElsewhere(err error) bool {
+	return errors.Is(err, mailbox.ErrUIDValidity) || errors.Is(err, mailbox.ErrNotFound)
 }
 
 // giveUp reports messages that could not be had. A mailbox that changed its
 // UIDs or is gone makes the actions stale: the next run sees it anew.
 func (r *run) giveUp(b *box, actions []plan.Action, err error) error {
 	r.halt(b)
-	isStale := errors.Is(err, mailbox.ErrUIDValidity) || errors.Is(err, mailbox.ErrNotFound)
 	for _, action := range actions {
-		if isStale {
+		if isElsewhere(err) {
 			r.tally.stale(action)
 		} else {
 			r.tally.failed(action, err)

@@ -130,10 +130,7 @@ func (r *run) moveBetween(ctx context.Context, from, to *box, actions []plan.Act
 func (r *run) filesOf(ctx context.Context, boxes ...*box) ([][]mailbox.LocalMessage, error) {
 	lists := make([][]mailbox.LocalMessage, len(boxes))
 	for i, b := range boxes {
-		if b.local.Missing {
-			continue
-		}
-		files, _, err := r.Local.List(ctx, b.name)
+		files, err := r.filesNow(ctx, b)
 		if err != nil {
 			return nil, err
 		}

@@ -93,7 +93,7 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 	if err := r.look(ctx, b, since); err != nil {
 		return err
 	}
-	if plan.HasUnaccounted(b.base, b.remote) {
+	if plan.HasUnaccounted(b.base, b.remote) || b.remote.Delta && plan.IsRenumbered(b.base, b.remote) {
 		return r.look(ctx, b, mailbox.Since{})
 	}
 	return nil
@@ -168,14 +168,15 @@ func (r *run) observeLocal(ctx context.Context, b *box) error {
 // lookAgain lists a folder a second time before a file is believed to be gone:
 // a listing can miss one that is being renamed.
 func (r *run) lookAgain(ctx context.Context, b *box) error {
-	second, stamp, err := r.Local.List(ctx, b.name)
+	second, _, err := r.Local.List(ctx, b.name)
 	if err != nil {
 		return err
 	}
 	all := append(second, b.local.Messages...)
 	slices.SortStableFunc(all, func(a, b mailbox.LocalMessage) int { return cmp.Compare(a.Key, b.Key) })
+	// The stamp stays the first listing's: what went since then is among the
+	// messages, and the next run must not believe that it is still there.
 	b.local.Messages = slices.CompactFunc(all, func(a, b mailbox.LocalMessage) bool { return a.Key == b.Key })
-	b.local.Stamp = stamp
 	return nil
 }
 
@@ -250,6 +251,12 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 	}
 	if !b.remote.Complete {
 		r.tally.trouble(b.name, fmt.Errorf("%w: nothing is deleted because of it", mailbox.ErrIncomplete))
+	}
+	if n := b.plan.Unanswered.Len(); n > 0 {
+		r.tally.trouble(b.name, fmt.Errorf("%w: the server does not hand over %d messages that may be on disk already; they stay as they are", mailbox.ErrProtocol, n))
+	}
+	if n := b.plan.TrashMissing; n > 0 {
+		r.tally.trouble(b.name, fmt.Errorf("a mailbox for deleted messages (\\Trash) is %w: %d messages that were deleted on disk stay on the server", mailbox.ErrUnsupported, n))
 	}
 	if b.plan.Renumbered {
 		r.tally.notice(b.name, fmt.Sprintf("the server renumbered its messages (UIDVALIDITY %d -> %d); %d of %d recognised by content, nothing deleted",

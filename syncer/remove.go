@@ -19,12 +19,9 @@ func (r *run) removeMessages(ctx context.Context, b *box) error {
 	if len(actions) == 0 || r.isStopped() {
 		return nil
 	}
-	var now []mailbox.LocalMessage
-	if !b.local.Missing {
-		var err error
-		if now, _, err = r.Local.List(ctx, b.name); err != nil {
-			return err
-		}
+	now, err := r.filesNow(ctx, b)
+	if err != nil {
+		return err
 	}
 	var removals, expunges, moves []plan.Action
 	for _, action := range actions {
@@ -48,6 +45,15 @@ func (r *run) removeMessages(ctx context.Context, b *box) error {
 		return err
 	}
 	return r.moveToTrash(ctx, b, moves)
+}
+
+// filesNow lists a mailbox's folder, also one that was missing: it may be back.
+func (r *run) filesNow(ctx context.Context, b *box) ([]mailbox.LocalMessage, error) {
+	now, _, err := r.Local.List(ctx, b.name)
+	if b.local.Missing && errors.Is(err, mailbox.ErrNotFound) {
+		return nil, nil
+	}
+	return now, err
 }
 
 func (r *run) removeLocal(ctx context.Context, b *box, actions []plan.Action) error {
@@ -128,7 +134,11 @@ func (r *run) moveToTrash(ctx context.Context, b *box, actions []plan.Action) er
 	}
 	// A move is not repeated when its answer is lost: the next run sees
 	// whether it happened.
-	if _, err := r.RemoteMessages.Move(ctx, b.ref(), uidsOf(actions), b.remote.Trash); err != nil {
+	_, err := r.RemoteMessages.Move(ctx, b.ref(), uidsOf(actions), b.remote.Trash)
+	if errors.Is(err, mailbox.ErrNoUIDPlus) {
+		return r.leaveMarked(ctx, b, actions, nil)
+	}
+	if err != nil {
 		r.halt(b)
 		r.failRest(actions, err)
 		return whole(ctx, err)

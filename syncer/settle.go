@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"slices"
 
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
@@ -24,7 +25,7 @@ func (r *run) settle(ctx context.Context, b *box) error {
 		if ok {
 			status = seen
 		} else {
-			isSettled = len(b.actions(plan.Upload)) == 0
+			isSettled = len(b.actions(plan.Upload)) == 0 && seen.UIDValidity == b.remote.Status.UIDValidity
 		}
 	}
 	checkpoint := mailbox.Checkpoint{Remote: status, HasRemote: !b.remote.Missing, HasLocal: !b.local.Missing}
@@ -46,10 +47,16 @@ func (r *run) confirm(ctx context.Context, b *box) (status mailbox.Status, ok bo
 	if err != nil {
 		return mailbox.Status{}, false, err
 	}
+	altered := b.keepAltered(&p)
+	if p.Renumbered {
+		return remote.Status, false, nil // the next run matches both sides anew
+	}
 	if err := r.commit(ctx, mailbox.Commit{Mailbox: b.base.Known.ID, Put: p.Put, Forget: p.Forget}); err != nil {
 		return mailbox.Status{}, false, err
 	}
-	return remote.Status, len(p.Actions) == 0 && p.Settled, nil
+	// What came meanwhile may be over the limit of size.
+	b.plan.LocalSettled = b.plan.LocalSettled && p.LocalSettled
+	return remote.Status, !altered && len(p.Actions) == 0 && p.Settled, nil
 }
 
 // replan decides a mailbox again from the state as it is now and a new look at
@@ -76,4 +83,27 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 		}
 	}
 	return plan.Make(again.base, again.local, again.remote, r.Policy), again.remote, nil
+}
+
+// keepAltered deals with uploads that the server took and of which a listing
+// shows only messages that are not the same: it changed them on the way. Sent
+// again they would be changed again, in every run one more. Both stay, the
+// file on disk and what the server made of it.
+func (b *box) keepAltered(p *plan.Plan) bool {
+	strangers := 0
+	for _, action := range p.Actions {
+		if action.Kind == plan.Download && action.UID >= b.remote.Status.UIDNext {
+			strangers++
+		}
+	}
+	before := len(p.Put)
+	for _, action := range p.Actions {
+		if action.Kind == plan.Upload && strangers > 0 && slices.Contains(b.accepted, action.Link.ID) {
+			strangers--
+			link := *action.Link
+			link.Kind = mailbox.KeptLocal
+			p.Put = append(p.Put, &link)
+		}
+	}
+	return len(p.Put) > before
 }

@@ -33,7 +33,7 @@ func (r *run) upload(ctx context.Context, b *box, actions []plan.Action) error {
 		if err := r.reconnect(ctx, err); err != nil {
 			return err
 		}
-		if actions, err = r.stillMissing(ctx, b, rest); err != nil {
+		if actions, err = r.stillMissing(ctx, b, rest, err); err != nil {
 			return err
 		}
 		if len(actions) < before {
@@ -96,6 +96,7 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 	if err := r.commit(ctx, pending); err != nil {
 		return nil, err
 	}
+	b.notePending(keys)
 	answered := mailbox.Commit{Mailbox: b.base.Known.ID}
 	isAnswered := make([]bool, len(group))
 	err := r.RemoteMessages.Append(ctx, b.name, uploads, func(i int, at mailbox.Appended, err error) {
@@ -106,9 +107,7 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 			if b.isPlausible(at, action.Link) {
 				action.Link.UID, action.UID = at.UID, at.UID
 			} else {
-				// It arrived, and the next listing links it by its content. A
-				// server that changed it on the way must not get it again.
-				action.Link.Kind = mailbox.KeptLocal
+				b.accepted = append(b.accepted, action.Link.ID)
 			}
 			answered.Put = append(answered.Put, action.Link)
 			r.carried(action.Size)
@@ -136,6 +135,16 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 	return left, err
 }
 
+// notePending remembers which uploads the state has as pending.
+func (b *box) notePending(keys []mailbox.Key) {
+	if b.pending == nil {
+		b.pending = map[mailbox.Key]bool{}
+	}
+	for _, key := range keys {
+		b.pending[key] = true
+	}
+}
+
 // isPlausible reports whether an APPENDUID can be true: a UID that was there
 // before, or that another upload was given, is another message's.
 func (b *box) isPlausible(at mailbox.Appended, link *mailbox.Link) bool {
@@ -147,36 +156,58 @@ func (b *box) isPlausible(at mailbox.Appended, link *mailbox.Link) bool {
 }
 
 // stillMissing looks at the server after a lost connection and returns those
-// of the actions whose messages provably did not arrive.
-func (r *run) stillMissing(ctx context.Context, b *box, rest []plan.Action) ([]plan.Action, error) {
+// of the actions whose messages provably did not arrive. What the look cannot
+// tell fails; the next run looks again before it sends anything.
+func (r *run) stillMissing(ctx context.Context, b *box, rest []plan.Action, lost error) ([]plan.Action, error) {
 	p, _, err := r.replan(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	// The links of p that are new are ours that arrived; those of others are
-	// left for the next run.
-	if err := r.commit(ctx, mailbox.Commit{Mailbox: b.base.Known.ID, Put: p.Put, Forget: p.Forget}); err != nil {
+	unsent, arrived := uploadsOf(p)
+	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
+	var again, done []plan.Action
+	for _, action := range rest {
+		switch {
+		case !b.pending[action.Key]: // not even tried
+			again = append(again, action)
+		case unsent[action.Key] != nil:
+			action.Link = unsent[action.Key]
+			again = append(again, action)
+		case arrived[action.Key] != nil:
+			commit.Put = append(commit.Put, arrived[action.Key])
+			done = append(done, action)
+		default:
+			r.halt(b)
+			r.tally.failed(action, lost)
+		}
+	}
+	// Nothing else of the plan is written: other workers have the rest of the
+	// mailbox in their hands.
+	if err := r.commit(ctx, commit); err != nil {
 		return nil, err
 	}
-	unsent := map[mailbox.Key]*mailbox.Link{}
+	for _, action := range done {
+		r.carried(action.Size)
+		r.tally.done(action)
+	}
+	return again, nil
+}
+
+// uploadsOf returns what a plan says of uploads that were pending.
+func uploadsOf(p plan.Plan) (unsent, arrived map[mailbox.Key]*mailbox.Link) {
+	unsent, arrived = map[mailbox.Key]*mailbox.Link{}, map[mailbox.Key]*mailbox.Link{}
+	if p.Renumbered {
+		return unsent, arrived
+	}
 	for _, action := range p.Actions {
 		if action.Kind == plan.Upload {
 			unsent[action.Key] = action.Link
 		}
 	}
-	var again []plan.Action
-	for _, action := range rest {
-		link, isUnsent := unsent[action.Key]
-		switch {
-		case isUnsent:
-			action.Link = link
-			again = append(again, action)
-		case action.Link.ID == 0: // never was pending: not even tried
-			again = append(again, action)
-		default:
-			r.carried(action.Size)
-			r.tally.done(action)
+	for _, link := range p.Put {
+		if link.Kind == mailbox.Linked && link.UID != 0 && link.Key != "" {
+			arrived[link.Key] = link
 		}
 	}
-	return again, nil
+	return unsent, arrived
 }

@@ -141,4 +141,3 @@ func (l *benchLink) pump(to, from net.Conn, line *benchLine, count func(int)) {
 		_ = half.CloseWrite()
 	}
 }
-

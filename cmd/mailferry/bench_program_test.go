@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,10 +71,15 @@ func benchPrograms(b *testing.B, dir string) []benchProgram {
 	if _, err := exec.LookPath("offlineimap"); err == nil {
 		programs = append(programs, benchProgram{name: "offlineimap", command: offlineimapCommand})
 	}
-	return append(programs,
+	programs = append(programs,
 		benchProgram{name: "floor", pullsOnly: true, do: func(job *benchJob) error { return readFloor(job, job.mail()) }},
 		benchProgram{name: "reading alone", pullsOnly: true, do: func(job *benchJob) error { return readFloor(job, "") }},
 	)
+	if wanted := os.Getenv("BENCH_PROGRAMS"); wanted != "" {
+		names := strings.Split(wanted, ",")
+		programs = slices.DeleteFunc(programs, func(p benchProgram) bool { return !slices.Contains(names, p.slug()) })
+	}
+	return programs
 }
 
 func readFloor(job *benchJob, dir string) error {
@@ -196,15 +202,16 @@ func (p benchProgram) measure(b *testing.B, job *benchJob) figure {
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	start := time.Now()
-	err = cmd.Run()
-	got.wall = time.Since(start)
+	if err := cmd.Start(); err != nil {
+		b.Fatalf("%s: %v", p.name, err)
+	}
+	peak := watchPeak(cmd.Process.Pid)
+	err = cmd.Wait()
+	got.wall, got.peak = time.Since(start), peak()
 	if err != nil {
 		b.Fatalf("%s: %v\n%s", p.name, err, output.Bytes())
 	}
 	got.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		got.peak = usage.Maxrss << 10
-	}
 	target := job.mail()
 	if job.push {
 		target = job.maildir
@@ -213,6 +220,35 @@ func (p benchProgram) measure(b *testing.B, job *benchJob) figure {
 		b.Fatalf("%s: %d messages instead of %d\n%s", p.name, n, job.messages, output.Bytes())
 	}
 	return got
+}
+
+// watchPeak looks at a process until the function that it returns is called,
+// which tells the most memory the process had. What wait4 tells counts the
+// memory of this process, too, which the other one was forked from.
+func watchPeak(pid int) func() int64 {
+	stop, result := make(chan struct{}), make(chan int64)
+	go func() {
+		var most int64
+		for {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			if _, rest, found := strings.Cut(string(text), "VmHWM:"); err == nil && found {
+				var kilobytes int64
+				if _, err := fmt.Sscan(rest, &kilobytes); err == nil {
+					most = max(most, kilobytes<<10)
+				}
+			}
+			select {
+			case <-stop:
+				result <- most
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	return func() int64 {
+		close(stop)
+		return <-result
+	}
 }
 
 func countMessages(b *testing.B, dir string) int {

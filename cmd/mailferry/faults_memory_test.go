@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,13 +19,27 @@ import (
 // memory grows neither with a message's size nor with the mailbox)
 const memoryLimit = 64 << 20
 
-// builtProgram builds the program as it is released: a test binary with the
-// race detector needs several times the memory.
+// built is the program as it is released, built once. It lies beside the
+// test's own copy, which testscript removes in the end.
+var built = sync.OnceValues(func() (string, error) {
+	beside, err := exec.LookPath("mailferry")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(filepath.Dir(beside), "mailferry-released")
+	if output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, output)
+	}
+	return path, nil
+})
+
+// builtProgram is what these tests run: the test binary itself takes a second
+// to start, and several times the memory, when it has the race detector.
 func builtProgram(t testing.TB) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "mailferry")
-	if output, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, output)
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
@@ -82,7 +97,6 @@ func (w *world) plantFile(base string, write func(*bufio.Writer)) {
 
 func TestMemoryStaysSmall(t *testing.T) {
 	server := synctest.Dovecot(t, synctest.DovecotConfig{})
-	binary := builtProgram(t)
 	const messages = 20000
 	for _, c := range []struct {
 		name  string
@@ -107,7 +121,7 @@ func TestMemoryStaysSmall(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, server, layoutFS)
-			w.binary, w.measures = binary, true
+			w.measures = true
 			w.user.Do("STATUS INBOX (MESSAGES)")
 			c.plant(w)
 			o := w.backup().exits(exitDone)

@@ -152,12 +152,8 @@ func (w *world) inNamespace(script string) outcome {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	binary, err := exec.LookPath("mailferry")
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	cmd := exec.CommandContext(ctx, "unshare", "-rm", "sh", "-c", script)
-	cmd.Env, cmd.Dir = append(w.environment(), "FERRY="+binary, "URL="+w.url(), "STORE="+w.disk.Dir), w.home
+	cmd.Env, cmd.Dir = append(w.environment(), "FERRY="+w.binary, "URL="+w.url(), "STORE="+w.disk.Dir), w.home
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil && ctx.Err() != nil {

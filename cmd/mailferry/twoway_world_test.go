@@ -34,8 +34,7 @@ type world struct {
 	env []string
 	// addr replaces the server's own address: a proxy's, say.
 	addr string
-	// binary replaces the test's own copy of the program, and measures has the
-	// memory of runs measured.
+	// binary is the program, and measures has the memory of its runs measured.
 	binary   string
 	measures bool
 	// plain says that the server has no CONDSTORE: then nothing but opening a
@@ -54,7 +53,7 @@ const (
 func newWorld(t testing.TB, server *synctest.Server, layout string) *world {
 	t.Helper()
 	home := t.TempDir()
-	w := &world{t: t, user: server.User(t), home: home, tmp: t.TempDir(), addr: server.Addr, env: []string{"MAILFERRY_LAYOUT=" + layout}}
+	w := &world{t: t, user: server.User(t), binary: builtProgram(t), home: home, tmp: t.TempDir(), addr: server.Addr, env: []string{"MAILFERRY_LAYOUT=" + layout}}
 	w.disk = synctest.NewMaildir(t, filepath.Join(home, "mail"), layout == layoutMaildirPP)
 	return w
 }
@@ -72,11 +71,7 @@ func (w *world) environment() []string {
 
 // command prepares a run of the program.
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
-	binary := w.binary
-	if binary == "" {
-		binary = "mailferry"
-	}
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, w.binary, args...)
 	cmd.Env, cmd.Dir = w.environment(), w.home
 	cmd.WaitDelay = time.Second
 	return cmd

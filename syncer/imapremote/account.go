@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 
 	"mailferry/syncer/imapremote/wire"
 	"mailferry/syncer/mailbox"
@@ -194,7 +195,7 @@ func (a *Account) retire(s *session) {
 	}
 }
 
-// greet logs in, learns the capabilities and says the client's name.
+// greet logs in, learns the capabilities and introduces us.
 func (a *Account) greet(ctx context.Context, s *session) (expired bool, err error) {
 	before, err := s.offered(ctx)
 	if err != nil {
@@ -218,17 +219,42 @@ func (a *Account) greet(ctx context.Context, s *session) (expired bool, err erro
 	if s.caps, err = s.capabilities(ctx, a.opts.Without); err != nil {
 		return false, err
 	}
-	if !s.caps.has("ID") || a.opts.DisableID {
-		return false, nil
+	return false, a.introduce(ctx, s)
+}
+
+// introduce says the client's name. The account's first session asks for the
+// namespaces in the same round trip.
+func (a *Account) introduce(ctx context.Context, s *session) error {
+	var spaces *imapclient.NamespaceCommand
+	if a.names == nil && s.caps.has("NAMESPACE") {
+		spaces = s.client.Namespace()
 	}
-	err = s.control(ctx, "ID", func() error {
-		_, err := s.client.ID(&imap.IDData{Name: "mailferry"}).Wait()
+	if s.caps.has("ID") && !a.opts.DisableID {
+		err := s.control(ctx, "ID", func() error {
+			_, err := s.client.ID(&imap.IDData{Name: "mailferry"}).Wait()
+			return err
+		})
+		if isRefusal(err) {
+			a.log.Debug("server refuses ID", "error", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	if spaces == nil {
+		return nil
+	}
+	err := s.control(ctx, "NAMESPACE", func() (err error) {
+		s.spaces, err = spaces.Wait()
 		return err
 	})
-	var refused *mailbox.ServerError
-	if errors.As(err, &refused) && refused.Status != "BYE" {
-		a.log.Debug("server refuses ID", "error", err)
-		err = nil
+	if isRefusal(err) {
+		return nil
 	}
-	return false, err
+	return err
+}
+
+// isRefusal reports whether a command was refused and the session goes on.
+func isRefusal(err error) bool {
+	var refused *mailbox.ServerError
+	return errors.As(err, &refused) && refused.Status != "BYE"
 }

@@ -15,7 +15,7 @@ import (
 // time, and all of them are unknown when its answer is lost. Measured against
 // Dovecot a group is five times as fast as pipelined commands: it commits once.
 const (
-	groupMessages = 50
+	groupMessages = 100
 	groupOctets   = 8 << 20
 )
 

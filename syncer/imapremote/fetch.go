@@ -24,11 +24,8 @@ func (a *Account) Fetch(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSe
 	}
 	err = a.with(ctx, wireName, false, func(s *session) error {
 		return s.raw(ctx, func(x *wire.Exchange) error {
-			if err := s.ensure(x, wireName, ref.UIDValidity, false); err != nil {
-				return err
-			}
 			for _, some := range splitSet(uids, maxSetText) {
-				if err := x.FetchBodies(some, part, sink); err != nil {
+				if err := s.fetch(x, wireName, ref.UIDValidity, some, part, sink); err != nil {
 					return err
 				}
 			}
@@ -39,6 +36,22 @@ func (a *Account) Fetch(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSe
 		return fmt.Errorf("%s: %w", ref.Name, err)
 	}
 	return nil
+}
+
+// fetch fetches with one command. A mailbox that is not open is opened in the
+// same round trip.
+func (s *session) fetch(x *wire.Exchange, wireName string, validity mailbox.UIDValidity, uids mailbox.UIDSet, part mailbox.Part, sink mailbox.FetchSink) error {
+	if s.hasOpen(wireName, false) {
+		if err := s.ensure(x, wireName, validity, false); err != nil {
+			return err
+		}
+		return x.FetchBodies(uids, part, sink)
+	}
+	s.selected = selection{}
+	return x.SelectAndFetchBodies(s.selectRequest(wireName, false), uids, part, sink, func(selected wire.Selected) error {
+		s.opened(wireName, false, selected)
+		return s.checkValidity(validity)
+	})
 }
 
 // splitSet cuts a set into sets of which each takes at most limit octets on a

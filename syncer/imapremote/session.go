@@ -30,6 +30,8 @@ type session struct {
 	// loginCaps tells the answer before the login from that after it.
 	loginCaps imap.CapSet
 	selected  selection // zero: none
+	// spaces is NAMESPACE's answer on an account's first session.
+	spaces *imap.NamespaceData
 	// suspect: another session broke; see whether this one lives.
 	suspect bool
 	// dead: the control plane lost its place.
@@ -155,11 +157,19 @@ func (s *session) ensure(x *wire.Exchange, wireName string, validity mailbox.UID
 			return err
 		}
 	}
-	if s.selected.validity != validity {
-		return fmt.Errorf("%w: UIDVALIDITY %d is now %d", mailbox.ErrUIDValidity, validity, s.selected.validity)
+	if err := s.checkValidity(validity); err != nil {
+		return err
 	}
 	if write && !s.selected.writable {
 		return fmt.Errorf("the server opened it for reading only: writing is %w", mailbox.ErrUnsupported)
+	}
+	return nil
+}
+
+// checkValidity compares the open mailbox's UIDVALIDITY with the caller's.
+func (s *session) checkValidity(validity mailbox.UIDValidity) error {
+	if s.selected.validity != validity {
+		return fmt.Errorf("%w: UIDVALIDITY %d is now %d", mailbox.ErrUIDValidity, validity, s.selected.validity)
 	}
 	return nil
 }
@@ -208,25 +218,14 @@ func capabilitySet(set imap.CapSet, without []string) capabilities {
 	return newCapabilities(names, without)
 }
 
-// namespaces asks for the namespaces, the first personal one first. Without
+// namespaces returns the namespaces, the first personal one first. Without
 // NAMESPACE there is one, with INBOX's separator.
 func (s *session) namespaces(ctx context.Context) ([]namespace, error) {
 	var spaces []namespace
-	if s.caps.has("NAMESPACE") {
-		var data *imap.NamespaceData
-		err := s.control(ctx, "NAMESPACE", func() (err error) {
-			data, err = s.client.Namespace().Wait()
-			return err
-		})
-		var refused *mailbox.ServerError
-		if err != nil && !errors.As(err, &refused) {
-			return nil, err
-		}
-		if err == nil {
-			spaces = appendNamespaces(spaces, data.Personal, true)
-			spaces = appendNamespaces(spaces, data.Other, false)
-			spaces = appendNamespaces(spaces, data.Shared, false)
-		}
+	if data := s.spaces; data != nil {
+		spaces = appendNamespaces(spaces, data.Personal, true)
+		spaces = appendNamespaces(spaces, data.Other, false)
+		spaces = appendNamespaces(spaces, data.Shared, false)
 	}
 	if len(spaces) > 0 && spaces[0].personal {
 		return spaces, nil

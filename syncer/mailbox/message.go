@@ -26,7 +26,10 @@ var ErrHash = errors.New("not a SHA-256")
 // ParseHash is the inverse of Hash.String. Errors wrap ErrHash.
 func ParseHash(text string) (Hash, error) {
 	var h Hash
-	if n, err := hex.Decode(h[:], []byte(text)); len(text) != 2*len(h) || err != nil || n != len(h) {
+	if len(text) != 2*len(h) {
+		return Hash{}, fmt.Errorf("%w: %.80q", ErrHash, text)
+	}
+	if _, err := hex.Decode(h[:], []byte(text)); err != nil {
 		return Hash{}, fmt.Errorf("%w: %.80q", ErrHash, text)
 	}
 	return h, nil

@@ -19,8 +19,7 @@ type planCase struct {
 	base    Base
 	local   Local
 	remote  Remote
-	adjust  []string        // changes of the policy
-	bodies  map[string]bool // unused names would be typing errors
+	adjust  []string // changes of the policy
 	content map[mailbox.UID]string
 	noID    map[mailbox.UID]bool
 	silent  mailbox.UIDSet // messages of which no question is answered

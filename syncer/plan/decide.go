@@ -102,7 +102,8 @@ func (m *maker) decidePendingUpload(link *mailbox.Link) {
 // decideLeftOnServer deals with messages that the disk lacks, on purpose or
 // because a run was killed before the file had its name.
 func (m *maker) decideLeftOnServer(link *mailbox.Link) {
-	mayBeHere := link.Kind == mailbox.PendingDownload && m.local.side(link) == Unknown
+	// Only a listing tells whether a download got its name.
+	mayBeHere := link.Kind == mailbox.PendingDownload && (m.local.Unchanged || m.local.side(link) == Unknown)
 	if link.UID == 0 {
 		if mayBeHere || m.mayBeThere(link.Content, link.Date, 0) {
 			m.plan.Settled = false
@@ -127,14 +128,17 @@ func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 	if link.Kind == mailbox.Skipped {
 		wanted = !m.tooLarge(link.Content.Size)
 	}
-	if wanted && m.policy.Pull.New {
+	switch {
+	case wanted && m.policy.Pull.New:
 		m.fetchAgain(link, "new-on-server")
+	case link.Kind == mailbox.Skipped:
+		m.plan.LocalSettled = false // another limit may bring it
 	}
 }
 
 func (m *maker) followServer(link *mailbox.Link, rule Rule) {
 	if !m.policy.Pull.Deletions || m.policy.OnRemoteDelete == Keep {
-		link.UID = 0
+		link.UID, link.Since = 0, 0
 		m.become(link, mailbox.KeptLocal)
 		return
 	}
@@ -148,9 +152,13 @@ func (m *maker) followDisk(link *mailbox.Link, rule Rule) {
 	case !m.policy.Push.Deletions || m.policy.OnLocalDelete == Keep:
 		link.Key = ""
 		m.become(link, mailbox.KeptRemote)
+	case m.policy.OnLocalDelete == Trash && m.remote.Trash == "":
+		// To expunge is not what was asked for.
+		m.plan.Settled = false
+		m.plan.TrashMissing++
 	default:
 		action := Action{Kind: ExpungeRemote, Rule: rule, UID: link.UID, Key: link.Key, Size: link.Content.Size, Flags: link.Remote, Link: link}
-		if trash := m.remote.Trash; m.policy.OnLocalDelete == Trash && trash != "" && trash != m.base.Known.Name {
+		if trash := m.remote.Trash; m.policy.OnLocalDelete == Trash && trash != m.base.Known.Name {
 			action.Kind, action.To = MoveRemote, trash
 		}
 		m.act(action)
@@ -222,6 +230,7 @@ func (m *maker) receive(row mailbox.RemoteMessage, old *mailbox.Link, rule Rule)
 		link.ID = old.ID
 	}
 	if m.tooLarge(row.Size) {
+		m.plan.LocalSettled = false
 		if old == nil || old.Kind != mailbox.Skipped {
 			link.Kind = mailbox.Skipped
 			m.plan.Put = append(m.plan.Put, link)

@@ -97,7 +97,14 @@ func textOf(p Plan) string {
 			b.WriteString(" " + word.text)
 		}
 	}
-	fmt.Fprintf(&b, " matched=%d conflicts=%d known=%d\n", p.Matched, p.Conflicts, p.Known)
+	fmt.Fprintf(&b, " matched=%d conflicts=%d known=%d", p.Matched, p.Conflicts, p.Known)
+	if p.TrashMissing > 0 {
+		fmt.Fprintf(&b, " trash-missing=%d", p.TrashMissing)
+	}
+	if !p.Unanswered.IsEmpty() {
+		fmt.Fprintf(&b, " unanswered=%s", p.Unanswered)
+	}
+	b.WriteString("\n")
 	for _, link := range p.Put {
 		fmt.Fprintf(&b, "put %s\n", textOfLink(link))
 	}

@@ -31,6 +31,9 @@ type Plan struct {
 	// Conflicts counts messages that changed on one side and were deleted on
 	// the other, and were kept.
 	Conflicts int
+	// TrashMissing counts messages that were deleted on disk and stay on the
+	// server, because it has no \Trash that they could be moved to.
+	TrashMissing int
 	// Known counts messages that both sides had.
 	Known int
 	// Unanswered are messages of which the server did not tell what Ask asked
@@ -42,9 +45,9 @@ type Plan struct {
 // have their answers.
 func Make(base Base, local Local, remote Remote, policy Policy) Plan {
 	m := newMaker(base, local, remote, policy)
-	if m.renumbered && !remote.Complete {
+	if m.renumbered && remote.Delta || m.hasUnnumbered() && (local.Incomplete || !remote.Complete && !remote.Missing) {
 		// Which messages are new cannot be told from which are old: the next
-		// run, with a complete listing, decides.
+		// run, with complete listings, decides.
 		return Plan{Mailbox: m.plan.Mailbox}
 	}
 	m.adoptRenamedFiles()
@@ -105,7 +108,7 @@ func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
 
 // register settles what a link stands for before anything is matched.
 func (m *maker) register(link *mailbox.Link) {
-	if link.Kind == mailbox.PendingDownload {
+	if link.Kind == mailbox.PendingDownload && !m.local.Unchanged {
 		switch m.local.side(link) {
 		case Same, Changed:
 			m.become(link, mailbox.Linked)
@@ -120,6 +123,14 @@ func (m *maker) register(link *mailbox.Link) {
 		m.dirty[link] = true
 		link.UID, link.Since = 0, min(link.Since, 1)
 	}
+}
+
+// hasUnnumbered reports whether messages lost their UIDs, now or in a run that
+// could not match them.
+func (m *maker) hasUnnumbered() bool {
+	return m.renumbered || slices.ContainsFunc(m.links, func(link mailbox.Link) bool {
+		return link.UID == 0 && link.Kind != mailbox.PendingUpload && link.Kind != mailbox.KeptLocal
+	})
 }
 
 // isLinked reports whether a link stands for a message on the server.
@@ -138,6 +149,7 @@ func (m *maker) confirmUpload(link *mailbox.Link) {
 	switch {
 	case listed && row.HasSize && row.Size == link.Content.Size && !isOld:
 		m.become(link, mailbox.Linked)
+		link.Since = 0
 		m.linked[link.UID] = true
 	case listed && !isOld:
 		// The server took the message and stored another one, with its own
@@ -163,79 +175,6 @@ func (m *maker) forget(link *mailbox.Link) {
 	}
 }
 
-// adoptRenamedFiles recognises files that a mail reader gave a new name, and
-// messages of which a copy came back, by their hash.
-func (m *maker) adoptRenamedFiles() {
-	if m.local.Unchanged {
-		return
-	}
-	lost := map[mailbox.Hash][]*mailbox.Link{}
-	for i := range m.links {
-		link := &m.links[i]
-		if !link.Content.Hash.IsZero() && m.isLost(link) {
-			lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
-		}
-	}
-	if len(lost) == 0 {
-		return
-	}
-	for i := range m.local.Messages {
-		file := &m.local.Messages[i]
-		links := lost[file.Content.Hash]
-		if m.files[file.Key] || file.Content.Hash.IsZero() || len(links) == 0 {
-			continue
-		}
-		link := links[0]
-		lost[file.Content.Hash] = links[1:]
-		m.files[file.Key] = true
-		if link.UID != 0 && m.remote.side(link, m.below) == Unknown {
-			m.plan.Settled = false // whose file it is shows in a complete listing
-			continue
-		}
-		link.Key = file.Key
-		switch link.Kind {
-		case mailbox.KeptRemote:
-			m.reunite(link, file)
-		case mailbox.PendingDownload:
-			link.Kind = mailbox.Linked
-		}
-		m.dirty[link] = true
-	}
-}
-
-// isLost reports whether a link has no file, and may be given another one with
-// the same octets. A message that is gone from the server is given none: what
-// follows from that would be the deletion of a file that the base never had.
-func (m *maker) isLost(link *mailbox.Link) bool {
-	disk := m.local.side(link)
-	if disk != Gone && disk != Unknown {
-		return false
-	}
-	if link.UID == 0 || link.Kind == mailbox.PendingUpload {
-		return link.Kind != mailbox.KeptRemote
-	}
-	return m.remote.side(link, m.below) != Gone
-}
-
-// reunite links a message that was kept on the server with a file that came
-// back. Their flags are united.
-func (m *maker) reunite(link *mailbox.Link, file *mailbox.LocalMessage) {
-	link.Kind = mailbox.Linked
-	row, ok := m.remote.find(link.UID)
-	if ok && row.HasFlags {
-		common := row.Flags.Intersect(file.Flags)
-		link.Agreed, link.Remote, link.Local = common, common, common
-		return
-	}
-	link.Local = link.Remote.Intersect(file.Flags)
-	if missing := link.Remote.Minus(file.Flags); m.policy.Pull.Flags && !missing.IsEmpty() {
-		m.act(Action{
-			Kind: FlagLocal, Rule: "flags-from-server", UID: link.UID, Key: link.Key,
-			Flags: file.Flags.Union(missing), Change: mailbox.FlagChange{Add: missing}, Link: link,
-		})
-	}
-}
-
 // pair matches what the base does not know on either side by content.
 func (m *maker) pair() ([]match, Questions) {
 	if m.remote.Missing {
@@ -250,8 +189,10 @@ func (m *maker) pair() ([]match, Questions) {
 	return pairUp(m.candidates(), rows)
 }
 
+// candidates are what rows may be matched with: of identical ones, those that
+// the server said it took come first, then those that are surely on disk.
 func (m *maker) candidates() []candidate {
-	var cands []candidate
+	var taken, cands, unseen []candidate
 	for i := range m.links {
 		link := &m.links[i]
 		if m.forgotten[link] || link.Content.Hash.IsZero() {
@@ -272,17 +213,21 @@ func (m *maker) candidates() []candidate {
 		}
 		if file, ok := m.fileOf(link); ok {
 			c.file = &file
-		} else if link.Kind != mailbox.KeptRemote && m.local.side(link) != Unknown {
-			continue
+			if link.Kind == mailbox.KeptLocal && link.Since != 0 {
+				taken = append(taken, c)
+			} else {
+				cands = append(cands, c)
+			}
+		} else if link.Kind == mailbox.KeptRemote || m.local.side(link) == Unknown {
+			unseen = append(unseen, c)
 		}
-		cands = append(cands, c)
 	}
 	for i := range m.local.Messages {
 		if file := &m.local.Messages[i]; !m.files[file.Key] && !file.Content.Hash.IsZero() {
 			cands = append(cands, candidate{file: file, content: file.Content, date: file.Date})
 		}
 	}
-	return cands
+	return slices.Concat(taken, cands, unseen)
 }
 
 // fileOf returns a link's file as the disk has it now.
@@ -309,7 +254,7 @@ func (m *maker) adopt(matches []match) {
 			}
 			m.files[link.Key] = true
 			m.plan.Put = append(m.plan.Put, link)
-		} else if link.Kind == mailbox.KeptLocal {
+		} else if link.Kind == mailbox.KeptLocal && link.Since == 0 {
 			common := link.Local
 			if found.cand.file != nil {
 				common = found.cand.file.Flags
@@ -320,7 +265,7 @@ func (m *maker) adopt(matches []match) {
 		if link.Kind != mailbox.KeptRemote && link.Kind != mailbox.PendingDownload {
 			link.Kind = mailbox.Linked
 		}
-		link.UID, link.Date = row.UID, row.Date
+		link.UID, link.Date, link.Since = row.UID, row.Date, 0
 		m.linked[row.UID] = true
 		m.plan.Matched++
 		if found.cand.link != nil {

@@ -94,7 +94,9 @@ func TestEverySafetyRowMatters(t *testing.T) {
 
 // isNothingToMerge reports whether merging flags does nothing in this case
 // either.
-func isNothingToMerge(row Row) bool { return row.Effect == Nothing && row.Server != Changed && row.Disk != Changed }
+func isNothingToMerge(row Row) bool {
+	return row.Effect == Nothing && row.Server != Changed && row.Disk != Changed
+}
 
 // isHarmless reports whether the wrong effect takes away nothing that is there:
 // both copies have gone already, or a link is dropped whose file comes back as
@@ -156,7 +158,7 @@ func TestRuleNamesInTheCodeAreRows(t *testing.T) {
 	}
 	names := regexp.MustCompile(`(?:Rule: |, |Rule == )"([a-z]+(?:-[a-z]+)+)"`)
 	found := 0
-	for _, file := range []string{"decide.go", "make.go", "moves.go", "guard.go", "flags.go"} {
+	for _, file := range []string{"decide.go", "make.go", "renamedfiles.go", "moves.go", "guard.go", "flags.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

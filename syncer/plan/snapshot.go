@@ -61,7 +61,25 @@ func IsRenumbered(base Base, remote Remote) bool {
 		return false
 	}
 	validity := remote.Status.UIDValidity
-	return validity == 0 || validity != base.Known.Remote.UIDValidity
+	return validity == 0 || validity != base.Known.Remote.UIDValidity || isContradicted(base, remote)
+}
+
+// isContradicted reports whether a message has another size and another date
+// than the base knows under its UID. They never change: another mailbox got
+// the name, and by chance its UIDVALIDITY, as Dovecot gives mailboxes made in
+// one second the same.
+func isContradicted(base Base, remote Remote) bool {
+	for i := range base.Links {
+		link := &base.Links[i]
+		if link.Kind != mailbox.Linked || link.UID == 0 || !link.Date.Known {
+			continue
+		}
+		row, ok := remote.find(link.UID)
+		if ok && row.HasSize && row.Size != link.Content.Size && row.Date.Known && row.Date.Unix != link.Date.Unix {
+			return true
+		}
+	}
+	return false
 }
 
 func (r Remote) find(uid mailbox.UID) (mailbox.RemoteMessage, bool) {

@@ -49,13 +49,48 @@ func (x *Exchange) FetchBodies(uids mailbox.UIDSet, part mailbox.Part, sink mail
 	if uids.IsEmpty() {
 		return nil
 	}
+	r, err := x.beginBodies(uids, part, sink)
+	if err != nil {
+		return err
+	}
+	return x.await(r.cmd)
+}
+
+// SelectAndFetchBodies sends SELECT and the UID FETCH of FetchBodies at once.
+// selected is called before the sink; if it returns an error, bodies are
+// dropped, or the stream is closed where they are long, and the error is
+// returned. A refused SELECT returns that error.
+func (x *Exchange) SelectAndFetchBodies(req SelectRequest, uids mailbox.UIDSet, part mailbox.Part, sink mailbox.FetchSink, selected func(Selected) error) error {
+	o, err := x.beginSelect(req)
+	if err != nil {
+		return err
+	}
+	if uids.IsEmpty() {
+		return o.hand(selected)
+	}
+	r, err := x.beginBodies(uids, part, sink)
+	if err != nil {
+		return err
+	}
+	if err = o.hand(selected); err == nil {
+		return x.await(r.cmd)
+	}
+	if x.c.Err() != nil {
+		return err
+	}
+	// The FETCH is answered BAD, or with bodies that nobody wants.
+	x.abandon(r.cmd, err, drainBodies)
+	return x.await(r.cmd)
+}
+
+func (x *Exchange) beginBodies(uids mailbox.UIDSet, part mailbox.Part, sink mailbox.FetchSink) (*receiving, error) {
 	r := &receiving{x: x, uids: uids, section: "BODY[]", sink: sink, seen: map[mailbox.UID]struct{}{}}
 	item := "BODY.PEEK[]"
 	if part == mailbox.HeaderOnly {
 		r.section, item = "BODY[HEADER]", "BODY.PEEK[HEADER]"
 	}
 	r.cmd = &command{name: "UID FETCH", data: r.data}
-	return x.do(r.cmd, words(" "+uids.String()+" (UID "+item+")"))
+	return r, x.begin(r.cmd, words(" "+uids.String()+" (UID "+item+")"))
 }
 
 func (r *receiving) data(a answer) (bool, error) {

@@ -174,6 +174,40 @@ func TestSelectAndFetchIsOneRoundTrip(t *testing.T) {
 	}
 }
 
+func TestSelectAndFetchBodiesIsOneRoundTripAndHandsOverNothingUnwanted(t *testing.T) {
+	body := "* 1 FETCH (UID 5 BODY[] {2}\r\nhi)\r\n$ OK\r\n"
+	other := errors.New("another mailbox")
+	c, err := raw(t, replies(opened, body, opened, body, "$ NO no such mailbox\r\n", "$ BAD nothing selected\r\n", "$ OK\r\n"), func(x *Exchange) error {
+		for _, test := range []struct {
+			selected error
+			want     string
+		}{{nil, "receive \"hi\"; row 5"}, {other, ""}} {
+			var got collector
+			err := x.SelectAndFetchBodies(SelectRequest{Name: "a"}, mailbox.UIDs(5), mailbox.Whole, &got, func(s Selected) error {
+				if s.Exists != 3 || len(got.events) > 0 {
+					t.Errorf("selected %v after %v", s, &got)
+				}
+				return test.selected
+			})
+			if err != test.selected || got.String() != test.want {
+				return fmt.Errorf("%v after %s", err, &got)
+			}
+		}
+		if trips := x.c.Traffic().RoundTrips; trips != 2 {
+			t.Errorf("%d round trips", trips)
+		}
+		var got collector
+		err := x.SelectAndFetchBodies(SelectRequest{Name: "b"}, mailbox.UIDs(5), mailbox.Whole, &got, func(Selected) error { return errors.New("called") })
+		if refusal := new(mailbox.ServerError); !errors.As(err, &refusal) || refusal.Command != "SELECT" || len(got.events) > 0 {
+			t.Errorf("error is %v after %s", err, &got)
+		}
+		return x.Noop()
+	})
+	if err != nil || c.Traffic().Selected != 3 {
+		t.Errorf("got %v, %+v", err, c.Traffic())
+	}
+}
+
 func TestCallbackErrorsKeepTheStreamWhereItIsInStep(t *testing.T) {
 	stop := errors.New("stop")
 	big := strings.Repeat("x", 3<<20)

@@ -109,7 +109,7 @@ func withoutCR(line []byte, limit int) ([]byte, error) {
 	case n > limit+1:
 		return nil, tooLong(limit)
 	case n == 0 || line[n-1] != '\r':
-		return nil, fmt.Errorf("%w: a line ends without CRLF", mailbox.ErrProtocol)
+		return nil, fmt.Errorf("%w: a line ends without CRLF: %.60q", mailbox.ErrProtocol, line)
 	default:
 		return line[:n-1], nil
 	}

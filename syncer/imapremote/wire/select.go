@@ -63,11 +63,11 @@ func (x *Exchange) Select(req SelectRequest) (Selected, error) {
 // A refused SELECT returns that error.
 func (x *Exchange) SelectAndFetch(req SelectRequest, fetch FetchRequest, selected func(Selected) error, row func(FetchRow) error) error {
 	if fetch.UIDs.IsEmpty() && fetch.From == 0 {
-		got, err := x.Select(req)
+		o, err := x.beginSelect(req)
 		if err != nil {
 			return err
 		}
-		return selected(got)
+		return o.hand(selected)
 	}
 	o, err := x.beginSelect(req)
 	if err != nil {
@@ -77,11 +77,7 @@ func (x *Exchange) SelectAndFetch(req SelectRequest, fetch FetchRequest, selecte
 	if err != nil {
 		return err
 	}
-	got, err := o.await()
-	if err == nil {
-		err = selected(got)
-	}
-	if err == nil {
+	if err = o.hand(selected); err == nil {
 		return f.await()
 	}
 	if x.c.Err() != nil {
@@ -185,6 +181,15 @@ func (o *opening) await() (Selected, error) {
 		o.got.Holds = everything()
 	}
 	return o.got, nil
+}
+
+// hand awaits the mailbox and hands it over.
+func (o *opening) hand(selected func(Selected) error) error {
+	got, err := o.await()
+	if err != nil {
+		return err
+	}
+	return selected(got)
 }
 
 // everything is what a mailbox without PERMANENTFLAGS can keep. (RFC 9051,

@@ -1,0 +1,221 @@
+package syncer_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"mailferry/syncer"
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+	"mailferry/syncer/synctest"
+)
+
+// TestMeddledHistoriesLoseNothing is the history test for what a person does
+// to a store over the years: sync, backup and mirror take turns, some mailboxes
+// are left out, limits change, and both clients change mail in the middle of
+// runs that are killed and cut off. No run may lose what nobody deleted, a dry
+// run and a guard change nothing, and a backup deletes nothing.
+func TestMeddledHistoriesLoseNothing(t *testing.T) {
+	seeds := number(t, "MAILFERRY_HISTORIES", 300)
+	first := number(t, "MAILFERRY_SEED", 1)
+	for seed := first; seed < first+seeds; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			w := newMeddledWorld(t, uint64(seed))
+			for range 2 + w.random.IntN(6) {
+				for range w.random.IntN(8) {
+					w.perturb()
+				}
+				w.meddledRun()
+				w.checkNothingLost()
+			}
+			w.comeToRest()
+			w.checkMeddled()
+		})
+	}
+}
+
+func newMeddledWorld(t *testing.T, seed uint64) *world {
+	w := newWorld(t, seed)
+	opts := synctest.FullModel()
+	opts.Fuse = w.fuse
+	opts.CondStore = w.random.IntN(3) > 0
+	opts.UIDPlus = w.random.IntN(4) > 0
+	opts.ListStatus = w.random.IntN(4) > 0
+	opts.Move = w.random.IntN(2) > 0
+	opts.NoUIDValidity = w.random.IntN(10) == 0
+	w.model, w.marks = synctest.NewModel(opts), !opts.UIDPlus
+	w.server = w.model.Other(t)
+	if w.random.IntN(2) == 0 {
+		w.server.Create("Trash")
+	}
+	return w
+}
+
+// meddling is a run with a policy, a filter and a limit of its own.
+func (w *world) meddling() syncer.Options {
+	o := w.options()
+	o.Connections = 1
+	o.Local = rested{w.disk}
+	allow := o.Policy.AllowDeletes
+	switch w.random.IntN(8) {
+	case 0:
+		o.Policy = plan.Backup()
+	case 1:
+		o.Policy = plan.Mirror()
+	case 2:
+		o.Policy.OnRemoteDelete = plan.Keep
+	case 3:
+		o.Policy.OnLocalDelete = plan.Keep
+	case 4:
+		o.Policy.OnLocalDelete, o.Remote = plan.Trash, withTrash{w.model}
+	}
+	o.Policy.AllowDeletes = allow
+	if w.random.IntN(4) == 0 {
+		o.Policy.MaxMessageSize = 25
+	}
+	if w.random.IntN(4) == 0 {
+		hidden, _ := pick(w, someNames)
+		o.Selects = func(name mailbox.Name) bool { return name != hidden && !name.IsBelow(hidden) }
+	}
+	if !o.Policy.Push.New {
+		o.RemoteMessages, o.RemoteMailboxes = nil, nil
+	}
+	return o
+}
+
+func (w *world) meddledRun() {
+	o := w.meddling()
+	w.note("run with %+v, limited %v", o.Policy, o.Selects != nil)
+	dry := o
+	dry.DryRun = true
+	w.fuse.Arm(0)
+	before := w.server.String()
+	if summary, err := syncer.Run(context.Background(), dry); err != nil || w.fuse.Count() > 0 || w.server.String() != before {
+		w.t.Errorf("a dry run has %d effects: %+v, %v", w.fuse.Count(), summary, err)
+	}
+	if w.random.IntN(3) == 0 {
+		at := 1 + w.random.IntN(60)
+		w.note("  killed at %d", at)
+		w.fuse.Arm(at)
+	}
+	if w.random.IntN(2) == 0 {
+		ops := []string{"Observe", "Fetch", "Append", "StoreFlags", "Expunge", "List", "Create", "Move", "Rename", "Delete", "Exists"}
+		for range 1 + w.random.IntN(3) {
+			fault := synctest.Fault{Op: ops[w.random.IntN(len(ops))], Skip: w.random.IntN(3), After: w.random.IntN(4), Kind: synctest.FaultKind(w.random.IntN(3))}
+			w.note("  with %+v", fault)
+			w.model.Inject(fault)
+		}
+	}
+	if w.random.IntN(3) == 0 {
+		busy := false // the engine's calls, not our own
+		w.model.Interrupt(func(op string) {
+			if busy || w.fuse.Blown() || w.random.IntN(6) > 0 {
+				return
+			}
+			busy = true
+			w.note("    meanwhile, at %s:", op)
+			w.perturb()
+			busy = false
+		})
+	}
+	summary, err := syncer.Run(context.Background(), o)
+	w.note("  %+v, %v", summary, err)
+	if o.Policy.Heal && (summary.Uploaded+summary.FlagsRemote+summary.ExpungedRemote > 0 || summary.RemovedLocal > 0 && !o.Policy.Pull.Deletions) {
+		w.t.Errorf("a backup that changes: %+v", summary)
+	}
+	w.model.Interrupt(nil)
+	w.fuse.Arm(0)
+	w.model.Heal()
+	if w.random.IntN(3) == 0 {
+		w.disk.PowerCut(w.random)
+	} else {
+		w.disk.Restart()
+	}
+}
+
+// checkNothingLost holds after every run, whatever happened to it.
+func (w *world) checkNothingLost() {
+	found := w.everything()
+	for content, fate := range w.fate {
+		if found[content] == nil && !fate.deleted {
+			w.t.Errorf("lost: %.20q", content)
+		}
+	}
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}
+
+func (w *world) everything() map[string]*copies {
+	found := map[string]*copies{}
+	at := func(content string) *copies {
+		if found[content] == nil {
+			found[content] = &copies{}
+		}
+		return found[content]
+	}
+	for _, name := range w.server.Mailboxes() {
+		for _, m := range w.server.Messages(name) {
+			c := at(string(m.Octets))
+			c.server = append(c.server, string(name))
+		}
+	}
+	for _, name := range w.reader.Names() {
+		for _, f := range w.reader.Files(name) {
+			c := at(string(f.Octets))
+			c.disk = append(c.disk, string(name))
+		}
+	}
+	return found
+}
+
+// comeToRest syncs without limits until there is nothing left to do.
+func (w *world) comeToRest() {
+	for i := range 8 {
+		o := w.options()
+		o.Local = rested{w.disk}
+		summary, err := syncer.Run(context.Background(), o)
+		w.note("resting run %d: %+v, %v", i, summary, err)
+		if err != nil || summary.Failed > 0 {
+			w.t.Fatalf("an undisturbed run fails: %+v, %v", summary, err)
+		}
+		summary.Traffic, summary.Mailboxes = mailbox.Traffic{}, 0
+		if (summary == syncer.Summary{}) {
+			return
+		}
+	}
+	w.t.Fatal("eight runs, and still something to do")
+}
+
+// checkMeddled asks that what nobody touched is on both sides once. What was
+// deleted or moved under changing policies may be on one side only.
+func (w *world) checkMeddled() {
+	found := w.everything()
+	for content, fate := range w.fate {
+		c := found[content]
+		if c == nil {
+			c = &copies{}
+		}
+		label := fmt.Sprintf("%.20q: server %v, disk %v", content, c.server, c.disk)
+		switch {
+		case fate.deleted:
+		case fate.moved:
+			if len(c.server) == 0 || len(c.disk) == 0 {
+				w.t.Errorf("not on both sides: %s", label)
+			}
+		case len(c.server) != 1 || len(c.disk) != 1:
+			w.t.Errorf("not once on both sides: %s", label)
+		}
+	}
+	for content := range found {
+		if w.fate[content] == nil && !strings.Contains(content, "\x00") {
+			w.t.Errorf("nobody made %.40q", content)
+		}
+	}
+	if slices.Contains(w.server.Mailboxes(), "Trash") != slices.Contains(w.reader.Names(), "Trash") {
+		w.t.Error("Trash is on one side only")
+	}
+}
