@@ -7,13 +7,16 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 \
                freebsd/amd64 freebsd/arm64 windows/amd64 windows/arm64
 
-.PHONY: build test lint bench long fuzz cross clean
+.PHONY: build needs test lint bench long fuzz cross clean
 
 build: ## the binary, ./mailferry
 	$(GO) build -trimpath -o mailferry ./cmd/mailferry
 
-test: ## all tests, with the race detector
-	@$(GO) test -race -timeout 15m ./...
+needs: ## what the tests need and this machine lacks, on Debian
+	@testdata/ci/needs.sh
+
+test: needs ## all tests, with the race detector
+	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -race -timeout 15m ./...
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
@@ -28,7 +31,7 @@ bench: ## benchmarks (BENCH selects), then mailferry beside other programs; BENC
 	BENCH_SCALE=$(BENCH_SCALE) BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_RESULTS=$(abspath $(BENCH_RESULTS)) \
 	  $(GO) test -run '^$$' -bench BesideOthers -benchtime 1x -timeout 6h ./cmd/mailferry
 
-long: ## the tests again, with longer random histories and more crash points
+long: needs ## the tests again, with longer random histories and more crash points
 	MAILFERRY_LONG=1 $(GO) test -race -count=1 -timeout 6h ./...
 
 fuzz: ## every fuzz target for FUZZTIME

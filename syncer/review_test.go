@@ -430,3 +430,66 @@ func TestMailboxThatVanishesCostsFewRoundTrips(t *testing.T) {
 		t.Errorf("%+v", summary)
 	}
 }
+
+// dropping is a server that answers for one message with something else.
+type dropping struct {
+	*synctest.Model
+	left *int
+}
+
+func (m dropping) Fetch(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, part mailbox.Part, sink mailbox.FetchSink) error {
+	if part == mailbox.Whole && *m.left > 0 {
+		*m.left--
+		if err := sink.Receive(5, strings.NewReader("wrong")); err != nil {
+			return err
+		}
+		if err := sink.Drop(uids.Max(), mailbox.ErrProtocol); err != nil {
+			return err
+		}
+		uids = uids.Minus(mailbox.UIDs(uids.Max()))
+	}
+	return m.Model.Fetch(ctx, ref, uids, part, sink)
+}
+
+func TestMessageThatServerAnswersWronglyIsFetchedNextTime(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	w.put("INBOX", 3)
+	left := 1
+	if summary := w.bend(func(o *syncer.Options) {
+		w.onRestedDisk(o)
+		o.Remote = dropping{w.model, &left}
+	}); summary.Failed != 1 || summary.Downloaded != 2 {
+		t.Errorf("%+v", summary)
+	}
+	for range 3 {
+		w.bend(w.onRestedDisk)
+	}
+	w.check()
+}
+
+func TestRaisedLimitBringsWhatCameWhileChangesWereConfirmed(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	w.put("INBOX", 1)
+	limited := func(o *syncer.Options) {
+		w.onRestedDisk(o)
+		o.Policy.MaxMessageSize = 50
+	}
+	for range 3 {
+		w.bend(limited)
+	}
+	w.reader.SetFlags("INBOX", w.reader.Files("INBOX")[0].Key, mailbox.NewFlags(mailbox.FlagFlagged))
+	looks := 0
+	w.model.Interrupt(func(op string) {
+		if op == "Observe" {
+			if looks++; looks == 2 {
+				w.server.Append("INBOX", mailbox.Flags{}, someDate, []byte(strings.Repeat("x", 100)))
+			}
+		}
+	})
+	for range 3 {
+		w.bend(limited)
+	}
+	if summary := w.bend(w.onRestedDisk); summary.Downloaded != 1 {
+		t.Errorf("%+v", summary)
+	}
+}

@@ -18,6 +18,10 @@ func testValidity(t *testing.T, _ traits, user opener) {
 	if err := a.Fetch(ctx, wrong, mailbox.UIDs(1), mailbox.Whole, &got); !errors.Is(err, mailbox.ErrUIDValidity) || got.current != "" {
 		t.Errorf("fetch: %v, %q", err, got.current)
 	}
+	a.pool.forgetSelected() // the mailbox is opened and read in one round trip
+	if err := a.Fetch(ctx, wrong, mailbox.UIDs(1), mailbox.Whole, &got); !errors.Is(err, mailbox.ErrUIDValidity) || got.current != "" || len(got.texts) > 0 {
+		t.Errorf("fetch from a mailbox that was not open: %v, %v", err, got.texts)
+	}
 	if _, err := a.Expunge(ctx, wrong, mailbox.UIDs(1), 0); !errors.Is(err, mailbox.ErrUIDValidity) {
 		t.Errorf("expunge: %v", err)
 	}
