@@ -14,7 +14,7 @@ import (
 // gcPercent trades a little time for memory: what lives longest in a run is a
 // few dozen octets a message, and collecting it more often costs next to
 // nothing beside the disk.
-const gcPercent = 50
+const gcPercent = 25
 
 func main() {
 	debug.SetGCPercent(gcPercent)

@@ -99,9 +99,7 @@ func escapeText(b *strings.Builder, text string) {
 
 // looksEscaped reports whether rest, which follows a "%", reads as an escape.
 func looksEscaped(rest string) bool {
-	if strings.HasPrefix(rest, "x") {
-		rest = rest[1:]
-	}
+	rest = strings.TrimPrefix(rest, "x")
 	return len(rest) >= 2 && isHex(rest[0]) && isHex(rest[1])
 }
 
