@@ -15,10 +15,15 @@ import (
 // then flags change, and only then is anything deleted. What was left undone
 // keeps its mailbox's checkpoint where it is.
 func (r *run) apply(ctx context.Context, boxes []*box) error {
+	// Renames one by one, parents first: those below may follow by themselves.
 	for _, b := range boxes {
-		if err := r.prepareOrLeave(ctx, b); err != nil {
+		if err := r.orLeave(ctx, b, r.renameMailboxes); err != nil {
 			return err
 		}
+	}
+	prepare := func(ctx context.Context, b *box) error { return r.orLeave(ctx, b, r.prepare) }
+	if err := r.each(ctx, taking(boxes), prepare); err != nil {
+		return err
 	}
 	boxes = taking(boxes)
 	for _, step := range []func(context.Context, []*box) error{
@@ -61,8 +66,9 @@ func (b *box) actions(kinds ...plan.Kind) []plan.Action {
 	return list
 }
 
-func (r *run) prepareOrLeave(ctx context.Context, b *box) error {
-	err := r.prepare(ctx, b)
+// orLeave leaves a mailbox out if a step fails that reports its own trouble.
+func (r *run) orLeave(ctx context.Context, b *box, step func(context.Context, *box) error) error {
+	err := step(ctx, b)
 	if err != nil && !isFatal(err) && ctx.Err() == nil {
 		b.isOut, b.halted = true, true
 		return nil
@@ -75,11 +81,6 @@ func (r *run) prepareOrLeave(ctx context.Context, b *box) error {
 // that their UIDs belong to, in one transaction.
 func (r *run) prepare(ctx context.Context, b *box) error {
 	known := &b.base.Known
-	for _, action := range b.actions(plan.RenameMailboxLocal, plan.RenameMailboxRemote) {
-		if err := r.renameMailbox(ctx, b, action); err != nil {
-			return err
-		}
-	}
 	if known.ID == 0 {
 		if b.remote.Missing && !r.Policy.Push.Mailboxes {
 			b.isOut = true // a folder that this policy leaves alone
@@ -110,7 +111,8 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 	known := &b.base.Known
 	hasRemote, hasLocal := known.HasRemote || !b.remote.Missing, known.HasLocal || !b.local.Missing
 	isFirst := !known.HasRemote && !b.remote.Missing || !known.HasLocal && !b.local.Missing
-	isFirst = isFirst || b.plan.Renumbered || b.plan.Anew
+	isFirst = isFirst || b.plan.Renumbered || b.plan.Anew ||
+		!b.remote.Missing && known.Remote.UIDValidity != b.remote.Status.UIDValidity
 	if len(b.plan.Put) == 0 && len(b.plan.Forget) == 0 && !isFirst {
 		return nil
 	}
@@ -194,6 +196,15 @@ func (r *run) lookAtCreated(ctx context.Context, b *box) error {
 	return nil
 }
 
+func (r *run) renameMailboxes(ctx context.Context, b *box) error {
+	for _, action := range b.actions(plan.RenameMailboxLocal, plan.RenameMailboxRemote) {
+		if err := r.renameMailbox(ctx, b, action); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // renameMailbox renames on the side that still has the old name. With IMAP's
 // RENAME those below follow, so a child may be where it belongs already.
 func (r *run) renameMailbox(ctx context.Context, b *box, action plan.Action) error {
@@ -204,6 +215,7 @@ func (r *run) renameMailbox(ctx context.Context, b *box, action plan.Action) err
 		err = r.renameRemote(ctx, action)
 	}
 	if err == nil {
+		b.formerly = ""
 		if err := r.Base.Rename(ctx, b.base.Known.ID, action.To); err != nil {
 			return &stateError{err}
 		}

@@ -21,6 +21,8 @@ const stampGranularity = 2 * time.Second
 // box is one mailbox in one run.
 type box struct {
 	name mailbox.Name
+	// formerly is the server's name for it while that is yet to be renamed.
+	formerly mailbox.Name
 	// listed is nil for a mailbox that the server's listing does not have.
 	listed *mailbox.Listed
 	// remoteSame and localSame say that the checkpoint proves that nothing
@@ -47,8 +49,9 @@ type box struct {
 	plan   plan.Plan
 }
 
+// ref names the mailbox as the server knows it now.
 func (b *box) ref() mailbox.Ref {
-	return mailbox.Ref{Name: b.name, UIDValidity: b.remote.Status.UIDValidity}
+	return mailbox.Ref{Name: cmp.Or(b.formerly, b.name), UIDValidity: b.remote.Status.UIDValidity}
 }
 
 // row returns what the server said of a message, nil if it said nothing.

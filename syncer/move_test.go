@@ -98,3 +98,20 @@ func TestMovesAreNoDeletionsForTheGuard(t *testing.T) {
 	w.settle()
 	w.check()
 }
+
+func TestMessageWithNewUIDIsLinkedWithoutTransfer(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	octets := []byte("Message-ID: <1>\r\n\r\nbody\r\n")
+	w.fate[string(octets)] = &fate{}
+	uid := w.server.Append("INBOX", mailbox.Flags{}, someDate, octets)
+	w.run()
+	w.server.Append("INBOX", mailbox.NewFlags(mailbox.FlagSeen), someDate, octets)
+	w.server.Expunge("INBOX", uid)
+
+	summary := w.run()
+	if summary.Downloaded+summary.RemovedLocal+summary.Uploaded+summary.Conflicts != 0 || summary.FlagsLocal != 1 {
+		t.Errorf("moved away and back: %+v", summary)
+	}
+	w.settle()
+	w.check()
+}

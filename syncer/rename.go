@@ -50,6 +50,7 @@ func (r *run) recogniseRenames(ctx context.Context, boxes []*box) ([]*box, error
 			from, to := byName[pair.From], byName[pair.To]
 			to.base, to.remote, to.listed = from.base, from.remote, from.listed
 			to.rename(plan.RenameMailboxRemote, pair)
+			to.formerly = pair.From
 			renamed = append(renamed, pair.From)
 		}
 	}

@@ -154,7 +154,7 @@ func (d *demo) sync(ctx context.Context) error {
 	report := &report{Reporter: demoReporter{ui.Text{Console: d.app.console, Account: account.Name}}}
 	summary, err := d.app.transfer(ctx, j, report)
 	d.app.console.EndProgress()
-	report.tell(d.app.console, account.Name, j.again(), err)
+	report.tell(d.app.console, account.Name, j.again(), summary, err)
 	if code := report.exitCode(summary, err); code != exitDone {
 		return exitStatus(code)
 	}

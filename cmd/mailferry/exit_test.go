@@ -75,7 +75,7 @@ func TestExitCodeOfARunCountsWhatWasReported(t *testing.T) {
 		"clean": {quiet(), syncer.Summary{}, nil, 0}, "guarded": {guarded, syncer.Summary{}, nil, 14}, "failed": {failed, syncer.Summary{}, nil, 3},
 		"trouble": {troubled, syncer.Summary{}, nil, 3}, "guarded and failed": {both, syncer.Summary{}, nil, 14},
 		"counted only": {quiet(), syncer.Summary{Failed: 1}, nil, 3}, "guard counted only": {quiet(), syncer.Summary{Guarded: 1}, nil, 14},
-		"stale": {stale, syncer.Summary{Stale: 1}, nil, 0}, "ended early": {failed, syncer.Summary{}, mailbox.ErrStopped, 130},
+		"stale": {stale, syncer.Summary{Stale: 1}, nil, 13}, "ended early": {failed, syncer.Summary{}, mailbox.ErrStopped, 130},
 		"network gone": {quiet(), syncer.Summary{}, mailbox.ErrNetwork, 13}, "network gone and failed": {failed, syncer.Summary{}, mailbox.ErrNetwork, 3},
 	} {
 		if got := test.report.exitCode(test.counts, test.err); got != test.want {

@@ -56,7 +56,7 @@ func (a *app) runJob(ctx context.Context, j job) int {
 		out.Guard(plan.Refusal{Reason: plan.MarkerMissing, Side: "disk"})
 	}
 	code := report.exitCode(summary, err)
-	report.tell(a.console, j.target.account.Name, j.again(), err)
+	report.tell(a.console, j.target.account.Name, j.again(), summary, err)
 	end := ui.Summary{
 		Summary: summary, Account: j.target.account.Name, Command: j.command,
 		Duration: time.Since(started), ExitCode: code, DryRun: j.flags.dryRun,
@@ -160,7 +160,7 @@ func (a *app) runEngine(ctx context.Context, j job, account config.Account, both
 	if j.pushes() {
 		options.RemoteMessages, options.RemoteMailboxes = both.remote, both.remote
 	}
-	return both.record(ctx, j.command, func() (syncer.Summary, error) { return runRebuilding(ctx, options, both, report) })
+	return both.record(ctx, j.command, func() (syncer.Summary, error) { return a.runRebuilding(ctx, options, both, report) })
 }
 
 // pushes reports whether the run may write to the server at all.
@@ -187,11 +187,11 @@ func (a *app) options(j job, account config.Account, both *sides, report *report
 
 // runRebuilding runs the engine, and once more with an empty state if it found
 // that the state is damaged: both sides tell what is there.
-func runRebuilding(ctx context.Context, options syncer.Options, both *sides, report *report) (syncer.Summary, error) {
+func (a *app) runRebuilding(ctx context.Context, options syncer.Options, both *sides, report *report) (syncer.Summary, error) {
 	if reason := both.base.Rebuilt(); reason != "" {
 		report.Notice("", "the state was built anew from both sides: "+reason)
 	}
-	summary, err := syncer.Run(ctx, options)
+	summary, err := a.runSettling(ctx, options)
 	if !errors.Is(err, state.ErrDamaged) {
 		return summary, err
 	}
@@ -200,7 +200,7 @@ func runRebuilding(ctx context.Context, options syncer.Options, both *sides, rep
 	}
 	report.Notice("", "the state was built anew from both sides: "+both.base.Rebuilt())
 	options.Recover = true
-	return syncer.Run(ctx, options)
+	return a.runSettling(ctx, options)
 }
 
 func hasChanged(s syncer.Summary) bool {

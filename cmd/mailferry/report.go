@@ -58,9 +58,13 @@ func (r *report) Trouble(name mailbox.Name, err error) {
 }
 
 // exitCode is the run's, given what ended it early. A guard outweighs messages
-// that failed: only a person can go on from there.
+// that failed: only a person can go on from there. What changed under the run
+// is for the next one.
 func (r *report) exitCode(summary syncer.Summary, err error) int {
 	code := exitCode(err)
+	if summary.Stale > 0 {
+		code = worse(code, exitTemporary)
+	}
 	if len(r.refusals) > 0 || summary.Guarded > 0 {
 		code = worse(code, exitGuarded)
 	}
@@ -72,7 +76,7 @@ func (r *report) exitCode(summary syncer.Summary, err error) int {
 
 // tell prints one block for everything that went wrong and was not told yet.
 // Again is the command to type again.
-func (r *report) tell(console *ui.Console, account, again string, err error) {
+func (r *report) tell(console *ui.Console, account, again string, summary syncer.Summary, err error) {
 	if err != nil {
 		text := err.Error()
 		if exitCode(err) == exitInterrupted {
@@ -101,6 +105,9 @@ func (r *report) tell(console *ui.Console, account, again string, err error) {
 			text += fmt.Sprintf("\nand %d more", more)
 		}
 		console.Error(text, "the rest is done; these are tried again by: "+again)
+	}
+	if summary.Stale > 0 && err == nil && r.failed == 0 && len(r.troubles) == 0 {
+		console.Error(fmt.Sprintf("%s: mail kept changing while it was looked at; %d steps are left", account, summary.Stale), "nothing is lost; go on with: "+again)
 	}
 	if len(r.refusals) > 0 {
 		console.Error(account+": "+guardText(r.refusals), guardHint(r.refusals, again))

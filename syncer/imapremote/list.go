@@ -57,24 +57,47 @@ func (a *Account) listRows(s *session, x *wire.Exchange) ([]wire.ListRow, error)
 		}
 		return nil
 	})
-	if err != nil || withStatus {
-		return rows, err
+	if err != nil {
+		return nil, err
 	}
-	wanted := make([]string, len(rows))
+	return s.addStatus(x, rows)
+}
+
+// addStatus asks for the status of mailboxes that came without one. Those that
+// the server then says do not exist are only names on the way to others:
+// Dovecot lists a deleted mailbox like any other as long as it has children.
+func (s *session) addStatus(x *wire.Exchange, rows []wire.ListRow) ([]wire.ListRow, error) {
+	index := map[string]int{}
+	var wanted []string
 	for i, row := range rows {
-		wanted[i] = row.Name
-	}
-	statuses := make(map[string]*mailbox.Status, len(rows))
-	err = x.StatusAll(wanted, s.caps.hasCondStore(), func(row wire.StatusRow) error {
-		if row.Err == nil {
-			statuses[row.Name] = &row.Status
+		if row.Status == nil {
+			index[row.Name] = i
+			wanted = append(wanted, row.Name)
 		}
+	}
+	absent := map[string]bool{}
+	err := x.StatusAll(wanted, s.caps.hasCondStore(), func(row wire.StatusRow) error {
+		if row.Err == nil {
+			rows[index[row.Name]].Status = &row.Status
+		}
+		absent[row.Name] = saysAbsent(row.Err)
 		return nil
 	})
-	for i := range rows {
-		rows[i].Status = statuses[rows[i].Name]
+	return slices.DeleteFunc(rows, func(row wire.ListRow) bool { return absent[row.Name] }), err
+}
+
+// saysAbsent reports whether a refusal says that the mailbox does not exist.
+// Dovecot has no response code for it in STATUS.
+func saysAbsent(err error) bool {
+	var refused *mailbox.ServerError
+	if !errors.As(err, &refused) || refused.Status != "NO" {
+		return false
 	}
-	return rows, err
+	if refused.Code != "" {
+		return refused.Code == "NONEXISTENT"
+	}
+	text := strings.ToLower(refused.Text)
+	return strings.Contains(text, "doesn't exist") || strings.Contains(text, "does not exist")
 }
 
 // isOurs reports whether a row is a mailbox of the user that can be selected.
@@ -115,8 +138,8 @@ func (a *Account) translate(rows []wire.ListRow) []mailbox.Listed {
 	return found
 }
 
-// Exists asks for one mailbox by name. It is gone only if LIST does not show
-// it and STATUS refuses it for no other reason.
+// Exists asks for one mailbox by name. It is gone if STATUS says so, or if LIST
+// does not show it and STATUS refuses it for no other reason.
 func (a *Account) Exists(ctx context.Context, name mailbox.Name) (bool, error) {
 	wireName, err := a.names.toWire(name)
 	if err != nil {
@@ -140,20 +163,23 @@ func (s *session) exists(x *wire.Exchange, wireName string) (bool, error) {
 	// A "*" or "%" in the name makes it a pattern: hence the comparison.
 	err := x.List(wire.ListRequest{Pattern: wireName}, func(row wire.ListRow) error {
 		same := row.Name == wireName || isInbox(row.Name) && isInbox(wireName)
-		listed = listed || same && !hasAttribute(row, `\NonExistent`)
+		listed = listed || same && !hasAttribute(row, `\NonExistent`) && !hasAttribute(row, `\NoSelect`)
 		return nil
 	})
-	if err != nil || listed {
-		return listed, err
+	if err != nil {
+		return false, err
 	}
 	_, err = x.Status(wireName, false)
 	if err == nil {
 		return true, nil
 	}
+	if saysAbsent(err) {
+		return false, nil
+	}
 	var refused *mailbox.ServerError
-	if errors.As(err, &refused) && refused.Status == "NO" {
+	if !listed && errors.As(err, &refused) && refused.Status == "NO" {
 		switch refused.Code {
-		case "", "NONEXISTENT", "TRYCREATE", "CANNOT":
+		case "", "TRYCREATE", "CANNOT":
 			if refused.Kind == nil || errors.Is(refused, mailbox.ErrNotFound) {
 				return false, nil
 			}

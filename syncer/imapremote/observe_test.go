@@ -124,8 +124,13 @@ func TestExistsIsFalseOnlyIfProven(t *testing.T) {
 		list, status string
 		exists, fail bool
 	}{
-		{`* LIST () "/" box`, "", true, false},
-		{`* LIST (\NoSelect) "/" box`, "", true, false},
+		{`* LIST () "/" box`, "OK fine", true, false},
+		{`* LIST () "/" box`, "NO Mailbox doesn't exist: box", false, false},
+		{`* LIST () "/" box`, "NO [NONEXISTENT] gone", false, false},
+		{`* LIST () "/" box`, "NO not now", false, true},
+		{`* LIST () "/" box`, "NO [SERVERBUG] it doesn't exist, I think", false, true},
+		{`* LIST (\NoSelect) "/" box`, "NO no such mailbox", false, false},
+		{`* LIST (\NoSelect) "/" box`, "NO [INUSE] busy", false, true},
 		{`* LIST () "/" "box2"`, "NO [NONEXISTENT] gone", false, false},
 		{"", "NO no such mailbox", false, false},
 		{"", "NO [UNAVAILABLE] busy", false, true},

@@ -205,7 +205,7 @@ func (m *maker) candidates() []candidate {
 		case mailbox.KeptLocal:
 			c.since = link.Since
 		case mailbox.Linked, mailbox.KeptRemote, mailbox.PendingDownload:
-			if link.UID != 0 {
+			if link.UID != 0 && !m.mayHaveNewUID(link) {
 				continue
 			}
 		default:
@@ -228,6 +228,16 @@ func (m *maker) candidates() []candidate {
 		}
 	}
 	return slices.Concat(taken, cands, unseen)
+}
+
+// mayHaveNewUID reports whether a message may be on the server under another
+// UID: it was moved away and back, or the server lost its list of UIDs.
+func (m *maker) mayHaveNewUID(link *mailbox.Link) bool {
+	if link.Kind != mailbox.Linked || m.remote.side(link, m.below) != Gone {
+		return false
+	}
+	_, isOnDisk := m.fileOf(link)
+	return isOnDisk
 }
 
 // fileOf returns a link's file as the disk has it now.
