@@ -23,7 +23,7 @@ import (
 // Afterwards a few undisturbed runs must make both sides equal, with every
 // message that nobody deleted there exactly once.
 func TestHistoriesConvergeAndLoseNothing(t *testing.T) {
-	seeds := number(t, "MAILFERRY_HISTORIES", 400)
+	seeds := histories(t, 400)
 	first := number(t, "MAILFERRY_SEED", 1)
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -38,6 +38,15 @@ func TestHistoriesConvergeAndLoseNothing(t *testing.T) {
 			w.check()
 		})
 	}
+}
+
+// histories is how many a test tries: MAILFERRY_HISTORIES, and otherwise a
+// hundred times as many where MAILFERRY_LONG asks for it (make long).
+func histories(t *testing.T, otherwise int) int {
+	if os.Getenv("MAILFERRY_LONG") != "" {
+		otherwise *= 100
+	}
+	return number(t, "MAILFERRY_HISTORIES", otherwise)
 }
 
 func number(t *testing.T, name string, otherwise int) int {

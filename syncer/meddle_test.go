@@ -19,7 +19,7 @@ import (
 // runs that are killed and cut off. No run may lose what nobody deleted, a dry
 // run and a guard change nothing, and a backup deletes nothing.
 func TestMeddledHistoriesLoseNothing(t *testing.T) {
-	seeds := number(t, "MAILFERRY_HISTORIES", 300)
+	seeds := histories(t, 300)
 	first := number(t, "MAILFERRY_SEED", 1)
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
