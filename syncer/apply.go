@@ -112,7 +112,7 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 	hasRemote, hasLocal := known.HasRemote || !b.remote.Missing, known.HasLocal || !b.local.Missing
 	isFirst := !known.HasRemote && !b.remote.Missing || !known.HasLocal && !b.local.Missing
 	isFirst = isFirst || b.plan.Renumbered || b.plan.Anew ||
-		!b.remote.Missing && known.Remote.UIDValidity != b.remote.Status.UIDValidity
+		known.Links == 0 && !b.remote.Missing && known.Remote.UIDValidity != b.remote.Status.UIDValidity
 	if len(b.plan.Put) == 0 && len(b.plan.Forget) == 0 && !isFirst {
 		return nil
 	}

@@ -73,7 +73,9 @@ type world struct {
 	made   int
 	fate   map[string]*fate // by content
 	marks  bool             // the server can only mark messages deleted
-	trail  []string
+	// isUnnumbered: the server has no UIDVALIDITY. isMidRun: a run is at work.
+	isUnnumbered, isMidRun bool
+	trail                  []string
 }
 
 // fate is what may have become of a message.

@@ -46,6 +46,7 @@ func newMeddledWorld(t *testing.T, seed uint64) *world {
 	opts.ListStatus = w.random.IntN(4) > 0
 	opts.Move = w.random.IntN(2) > 0
 	opts.NoUIDValidity = w.random.IntN(10) == 0
+	w.isUnnumbered = opts.NoUIDValidity
 	w.model, w.marks = synctest.NewModel(opts), !opts.UIDPlus
 	w.server = w.model.Other(t)
 	if w.random.IntN(2) == 0 {
@@ -117,8 +118,9 @@ func (w *world) meddledRun() {
 			}
 			busy = true
 			w.note("    meanwhile, at %s:", op)
+			w.isMidRun = true
 			w.perturb()
-			busy = false
+			busy, w.isMidRun = false, false
 		})
 	}
 	summary, err := syncer.Run(context.Background(), o)

@@ -115,3 +115,24 @@ func TestMessageWithNewUIDIsLinkedWithoutTransfer(t *testing.T) {
 	w.settle()
 	w.check()
 }
+
+func TestRenumberedMailboxWithIncompleteListingKeepsItsOldUIDValidity(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	for _, octets := range []string{"Message-ID: <1>\r\n\r\n", "Message-ID: <2>\r\n\r\n"} {
+		w.fate[octets] = &fate{}
+		w.server.Append("INBOX", mailbox.Flags{}, someDate, []byte(octets))
+	}
+	w.run()
+	w.server.Expunge("INBOX", 1)
+	w.fate["Message-ID: <1>\r\n\r\n"].deleted = true
+	w.server.Renumber("INBOX")
+	w.model.Inject(synctest.Fault{Op: "Observe", Kind: synctest.Incomplete})
+	if summary, err := syncer.Run(context.Background(), w.options()); err != nil || summary.Failed == 0 {
+		t.Fatalf("an incomplete listing is no trouble: %+v, %v", summary, err)
+	}
+	if summary := w.run(); summary.Downloaded != 0 || summary.RemovedLocal != 0 {
+		t.Errorf("renumbered messages are taken for others: %+v", summary)
+	}
+	w.settle()
+	w.check()
+}

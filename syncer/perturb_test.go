@@ -134,6 +134,9 @@ func (w *world) renumber() {
 	if w.random.IntN(3) > 0 {
 		return
 	}
+	if w.isMidRun && w.isUnnumbered {
+		return // nobody can tell: there is no UIDVALIDITY that would change
+	}
 	name, _ := pick(w, w.server.Mailboxes())
 	w.note("server: renumber %s", name)
 	w.server.Renumber(name)
