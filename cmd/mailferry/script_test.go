@@ -16,6 +16,8 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mailferry/syncer/synctest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,15 +33,36 @@ func TestMain(m *testing.M) {
 //	imap show MAILBOX         uid, flags and subject of each message
 //	disk DIR                  folder, flags and subject of each message file
 //	exits CODE COMMAND...     runs a command that has to end with this code
+//
+// All of them run once against the embedded server and once against Dovecot.
 func TestScripts(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) {
+		runScripts(t, func() (*demoServer, func(), error) {
+			server, err := startDemoServer()
+			return server, func() { server.Close() }, err
+		})
+	})
+	t.Run("dovecot", func(t *testing.T) {
+		config := synctest.DovecotConfig{Extra: "passdb {\n  driver = static\n  args = password=" + demoPassword + "\n}\n"}
+		runScripts(t, func() (*demoServer, func(), error) {
+			server, err := synctest.StartDovecot("", config)
+			if err != nil {
+				return nil, nil, err
+			}
+			return &demoServer{addr: server.Addr}, func() { _ = server.Stop() }, nil
+		})
+	})
+}
+
+func runScripts(t *testing.T, start func() (server *demoServer, stop func(), err error)) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testdata", "script"),
 		Setup: func(env *testscript.Env) error {
-			server, err := startDemoServer()
+			server, stop, err := start()
 			if err != nil {
 				return err
 			}
-			env.Defer(func() { server.Close() })
+			env.Defer(stop)
 			env.Values["server"] = server
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
@@ -119,9 +142,11 @@ func imapFlags(names []string) []imap.Flag {
 
 // flagText is the flags as [\Flagged \Seen], sorted.
 func flagText(m *imapclient.FetchMessageBuffer) string {
-	names := make([]string, len(m.Flags))
-	for i, flag := range m.Flags {
-		names[i] = strings.ToLower(string(flag))
+	var names []string
+	for _, flag := range m.Flags {
+		if name := strings.ToLower(string(flag)); name != `\recent` { // a session's, not a message's
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return "[" + strings.Join(names, " ") + "]"
