@@ -144,6 +144,17 @@ var mailboxCases = []twoWayCase{
 		want: func(e *expectation) { e.drop(sub) },
 	},
 	{
+		// Dovecot goes on listing a mailbox that is gone and has children.
+		name: "a parent deleted on the server, its child stays", untransferred: true,
+		server: func(s onServer) { s.w.user.Delete(work) },
+		want:   func(e *expectation) { e.drop(work) },
+	},
+	{
+		name: "a parent deleted on disk, its child stays", untransferred: true,
+		disk: func(d onDisk) { d.drop(work) },
+		want: func(e *expectation) { e.drop(work) },
+	},
+	{
 		name: "an empty one deleted on the server", untransferred: true,
 		server: func(s onServer) { s.w.user.Delete(empty) },
 		want:   func(e *expectation) { e.drop(empty) },

@@ -80,3 +80,30 @@ func TestListIsNeverPartOfTheMailboxes(t *testing.T) {
 		}
 	}
 }
+
+func TestListLeavesOutWhatIsOnlyANameOnTheWayToOthers(t *testing.T) {
+	list := listing(`(("" "/")) NIL NIL`, []string{`* LIST () "/" a`, `* LIST () "/" a/b`, `* LIST () "/" busy`, `* LIST () "/" gone`})
+	server := startFake(t, fakeGreeting, func(n int, line string) []string {
+		switch {
+		case strings.HasPrefix(line, `STATUS "a" `):
+			return []string{"NO Mailbox doesn't exist: a"}
+		case strings.HasPrefix(line, `STATUS "a/b" `):
+			return []string{"* STATUS a/b (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 1)", "OK done"}
+		case strings.HasPrefix(line, `STATUS "gone" `):
+			return []string{"NO [NONEXISTENT] no such mailbox"}
+		}
+		return list(n, line)
+	})
+	a := open(t, options(t, server.addr, "user"))
+	listed, err := a.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, row := range listed {
+		names = append(names, string(row.Name))
+	}
+	if got := strings.Join(names, "|"); got != "a/b|busy" {
+		t.Errorf("listed %s", got)
+	}
+}

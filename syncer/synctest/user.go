@@ -189,12 +189,24 @@ func (u *User) Mailboxes() []mailbox.Name {
 		hidden := slices.ContainsFunc(items[2].list, func(attribute item) bool {
 			return strings.EqualFold(attribute.text, `\Noselect`) || strings.EqualFold(attribute.text, `\NonExistent`)
 		})
-		if !hidden {
-			names = append(names, u.Server.nameOf(items[4].text))
+		if name := u.Server.nameOf(items[4].text); !hidden && u.exists(name) {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names
+}
+
+// exists asks for one mailbox: Dovecot goes on listing one that was deleted as
+// long as it has children.
+func (u *User) exists(name mailbox.Name) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, err := u.conn.do("STATUS " + quote(u.Server.serverName(name)) + " (UIDNEXT)")
+	if err != nil && !strings.Contains(err.Error(), "exist") {
+		u.tb.Fatalf("witness: %v", err)
+	}
+	return err == nil
 }
 
 // Snapshot is a whole account: its mailboxes and what is in them.
