@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,7 +76,9 @@ type world struct {
 	marks  bool             // the server can only mark messages deleted
 	// isUnnumbered: the server has no UIDVALIDITY. isMidRun: a run is at work.
 	isUnnumbered, isMidRun bool
-	trail                  []string
+	// trail is written by the run's workers, its ledger and the meddling clients.
+	trailMu sync.Mutex
+	trail   []string
 }
 
 // fate is what may have become of a message.
@@ -116,6 +119,8 @@ func newWorld(t *testing.T, seed uint64) *world {
 }
 
 func (w *world) note(format string, args ...any) {
+	w.trailMu.Lock()
+	defer w.trailMu.Unlock()
 	w.trail = append(w.trail, fmt.Sprintf(format, args...))
 }
 
