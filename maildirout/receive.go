@@ -27,8 +27,9 @@ func createFile(root *os.Root, name string) (*os.File, error) {
 }
 
 // Receive writes a message of size octets to the folder's tmp and reads no
-// further. A body that ends early (io.ErrUnexpectedEOF) or cannot be written
-// leaves nothing behind. mailbox.ErrNotFound if there is no such folder.
+// further, or to the body's end when size is mailbox.UnknownSize. A body that
+// ends early (io.ErrUnexpectedEOF) or cannot be written leaves nothing behind.
+// mailbox.ErrNotFound if there is no such folder.
 func (s *Store) Receive(ctx context.Context, name mailbox.Name, size int64, body io.Reader) (mailbox.Draft, error) {
 	f, err := s.openFolder(name)
 	if err != nil {
@@ -93,7 +94,7 @@ type recorder struct {
 }
 
 func (r *recorder) record(ctx context.Context, size int64, body io.Reader) (err error) {
-	if size < 0 {
+	if size < 0 && size != mailbox.UnknownSize {
 		return fmt.Errorf("a message of %d octets", size)
 	}
 	if r.file, err = createFile(r.root, r.name); err != nil {
@@ -107,6 +108,19 @@ func (r *recorder) record(ctx context.Context, size int64, body io.Reader) (err 
 			r.root.Remove(r.name)
 		}
 	}()
+	if size == mailbox.UnknownSize {
+		err = r.copyAll(ctx, body)
+	} else {
+		err = r.copy(ctx, size, body)
+	}
+	if err == nil && r.cr {
+		err = r.turnVerbatim()
+	}
+	return err
+}
+
+// copy writes exactly size octets.
+func (r *recorder) copy(ctx context.Context, size int64, body io.Reader) error {
 	for left := size; left > 0; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -123,10 +137,33 @@ func (r *recorder) record(ctx context.Context, size int64, body io.Reader) (err 
 			return err
 		}
 	}
-	if r.cr {
-		return r.turnVerbatim()
-	}
 	return nil
+}
+
+// copyAll writes what there is. Only io.EOF itself is the message's end.
+func (r *recorder) copyAll(ctx context.Context, body io.Reader) error {
+	for octets := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := 0
+		var err error
+		for n < chunk && err == nil {
+			var more int
+			more, err = body.Read(r.buffers.in[n:])
+			n += more
+		}
+		octets += int64(n)
+		if err := r.write(r.buffers.in[:n]); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("after %d octets: %w", octets, err)
+		}
+	}
 }
 
 func (r *recorder) write(p []byte) error {

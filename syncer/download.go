@@ -190,6 +190,9 @@ func (s *receiver) Receive(size int64, body io.Reader) error {
 		}
 		return err
 	}
+	if dated, ok := body.(mailbox.Dated); ok {
+		draft.Date = dated.Date()
+	}
 	s.draft = &draft
 	return nil
 }
@@ -202,7 +205,9 @@ func (s *receiver) Row(uid mailbox.UID) error {
 		return fmt.Errorf("%w: uid %d was not asked for", mailbox.ErrProtocol, uid)
 	}
 	delete(s.wanted, uid)
-	draft.Date = action.Date
+	if action.Date.Known {
+		draft.Date = action.Date
+	}
 	s.batch.box = s.box
 	s.batch.items = append(s.batch.items, item{action, *draft})
 	s.octets += draft.Content.Size

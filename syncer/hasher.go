@@ -28,7 +28,14 @@ var messageID = []byte("message-id:")
 func (h *hasher) Receive(size int64, body io.Reader) error {
 	h.hash.Reset()
 	h.hasMessageID, h.lineStart = false, h.lineStart[:0]
-	if _, err := io.CopyN(io.MultiWriter(h.hash, lineWatcher{h}), body, size); err != nil {
+	to := io.MultiWriter(h.hash, lineWatcher{h})
+	var err error
+	if size == mailbox.UnknownSize {
+		_, err = io.Copy(to, body)
+	} else {
+		_, err = io.CopyN(to, body, size)
+	}
+	if err != nil {
 		return err
 	}
 	h.hash.Sum(h.sum[:0])

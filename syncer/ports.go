@@ -79,8 +79,9 @@ type Local interface {
 
 // LocalDelivery brings new messages into a Maildir tree.
 type LocalDelivery interface {
-	// Receive writes a message of size octets to the folder's tmp. A body
-	// that ends early or cannot be written leaves nothing behind.
+	// Receive writes a message of size octets, or of UnknownSize, to the
+	// folder's tmp. A body that ends early or cannot be written leaves nothing
+	// behind.
 	Receive(ctx context.Context, name mailbox.Name, size int64, body io.Reader) (mailbox.Draft, error)
 	// Seal sets the drafts' dates and makes them durable: when it returns, a
 	// power cut loses none. It may be called while others still Receive.

@@ -64,12 +64,21 @@ const (
 	HeaderOnly
 )
 
+// UnknownSize is the size of a message whose protocol tells it only by where
+// the message ends. (RFC 1939, section 5)
+const UnknownSize int64 = -1
+
+// Dated is what a body is, too, where the protocol has no INTERNALDATE: once it
+// was read to its end, it tells when the message was received.
+type Dated interface{ Date() Date }
+
 // FetchSink takes the messages of a Fetch, one at a time: one Receive, then
 // either one Row or one Drop. The first error ends the fetch, and Fetch
-// returns it; the connection is then closed unless the literal was read whole.
+// returns it; the connection is then closed unless the body was read whole.
 type FetchSink interface {
-	// Receive reads exactly size octets from body. A shorter body is a broken
-	// connection, and body's error says so; it is never a short message.
+	// Receive reads exactly size octets from body, or up to io.EOF when size is
+	// UnknownSize. A body that is cut short is a broken connection, and body's
+	// error says so; it is never a short message. body may be Dated.
 	Receive(size int64, body io.Reader) error
 	// Row names the message that was received. It is called only for a UID
 	// that was asked for, once a UID, and only if the section is the one that

@@ -275,7 +275,10 @@ func (m *maker) adopt(matches []match) {
 		if link.Kind != mailbox.KeptRemote && link.Kind != mailbox.PendingDownload {
 			link.Kind = mailbox.Linked
 		}
-		link.UID, link.Date, link.Since = row.UID, row.Date, 0
+		link.UID, link.Since = row.UID, 0
+		if link.Date = row.Date; !row.Date.Known {
+			link.Date = found.cand.date
+		}
 		m.linked[row.UID] = true
 		m.plan.Matched++
 		if found.cand.link != nil {

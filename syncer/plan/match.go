@@ -57,7 +57,7 @@ func (c *candidate) fits(row *mailbox.RemoteMessage) bool {
 	if c.since != 0 && row.UID >= c.since {
 		return true
 	}
-	return row.HasSize && row.Size == c.content.Size || row.Date.SameInstant(c.date)
+	return !row.HasSize || row.Size == c.content.Size || row.Date.SameInstant(c.date)
 }
 
 type match struct {
@@ -70,6 +70,7 @@ type match struct {
 // could be meant; otherwise the whole message's hash is asked for.
 // Rows that are asked about match nothing yet; the others do. A date in common
 // is reason enough to ask: there are servers that tell wrong sizes (Exchange).
+// So is a size that the server does not tell (POP3).
 func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Questions) {
 	var q Questions
 	if len(cands) == 0 || len(rows) == 0 {
@@ -92,7 +93,7 @@ func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Question
 	}
 	groups := map[mailbox.Hash][]*mailbox.RemoteMessage{}
 	for _, row := range rows {
-		plausible := row.HasSize && bySize[row.Size] || row.Date.Known && byDate[row.Date.Unix] ||
+		plausible := !row.HasSize || bySize[row.Size] || row.Date.Known && byDate[row.Date.Unix] ||
 			firstLost != 0 && row.UID >= firstLost
 		switch {
 		case !plausible:

@@ -16,7 +16,10 @@ func (d *Disk) Receive(ctx context.Context, name mailbox.Name, size int64, body 
 	if _, err := d.begin(ctx, "Receive"); err != nil {
 		return mailbox.Draft{}, err
 	}
-	octets, err := io.ReadAll(io.LimitReader(body, size))
+	if size != mailbox.UnknownSize {
+		body = io.LimitReader(body, size)
+	}
+	octets, err := io.ReadAll(body)
 	if err == nil && int64(len(octets)) < size {
 		err = io.ErrUnexpectedEOF
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -91,6 +92,25 @@ var deliveryCases = []localSubtest{
 		must(c, "receive", err)
 		if rest, _ := io.ReadAll(body); string(rest) != "REST" {
 			c.Errorf("left %q", rest)
+		}
+	}},
+	{"AMessageOfUnknownSizeEndsWithItsBody", func(c *localCase) {
+		c.make(work)
+		for _, odd := range append(OddMessages(), BigMessage()) {
+			draft, err := c.Delivery.Receive(c.ctx, work, mailbox.UnknownSize, bytes.NewReader(odd.Octets))
+			must(c, "receive", err)
+			if want := ContentOf(odd.Octets); draft.Content != want {
+				c.Errorf("%s: content %+v, want %+v", odd.Name, draft.Content, want)
+			}
+			must(c, "discard", c.Delivery.Discard(c.ctx, []mailbox.Draft{draft}))
+		}
+		// What says that it was cut is no end, whatever it wraps.
+		for _, cut := range []error{errors.New("connection lost"), io.ErrUnexpectedEOF, fmt.Errorf("cut: %w", io.EOF)} {
+			_, err := c.Delivery.Receive(c.ctx, work, mailbox.UnknownSize, &brokenReader{[]byte("Subject: cut\r\n\r\n"), cut})
+			wantError(c, "receive", err, cut)
+		}
+		if n := c.Reader.Drafts(work); n != 0 {
+			c.Errorf("%d files in tmp", n)
 		}
 	}},
 	{"DiscardLeavesNothing", func(c *localCase) {
