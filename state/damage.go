@@ -138,6 +138,11 @@ func (s *Store) check(ctx context.Context) error {
 	if _, err := s.readMailboxes(ctx); err != nil {
 		return err
 	}
+	if s.root.version >= numberedSince {
+		if _, err := s.readNumbering(ctx); err != nil {
+			return err
+		}
+	}
 	_, err = s.readRuns(ctx, runsKept)
 	return err
 }

@@ -202,7 +202,7 @@ func TestDamageAtOpenIsMovedAside(t *testing.T) {
 		},
 		"newer only in the header": func(t *testing.T, x *sample) {
 			octets := append([]byte(nil), x.octets...)
-			octets[63] = 2 // user_version
+			octets[63] = byte(len(migrations)) + 1 // user_version
 			x.put(t, octets)
 		},
 	} {

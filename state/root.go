@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // root is the meta table: what holds the rest together.
@@ -19,6 +20,19 @@ type root struct {
 	mailboxes int64
 	digest    uint64
 	schema    uint64
+	// numbered counts the rows of that table, numberedDigest adds up their
+	// sums; lastUID is the highest that was given, validity their UIDVALIDITY.
+	numbered, lastUID, validity int64
+	numberedDigest              uint64
+}
+
+// numberedSince is the version of the schema that brought numbered messages.
+const numberedSince = 2
+
+// added says since which version of the schema the meta table has an entry; in
+// an older one it counts as 0.
+var added = map[string]int{
+	"numbered": numberedSince, "last_uid": numberedSince, "validity": numberedSince, "numbered_digest": numberedSince,
 }
 
 func (r root) entries() map[string]string {
@@ -32,6 +46,11 @@ func (r root) entries() map[string]string {
 		"mailboxes":    strconv.FormatInt(r.mailboxes, 10),
 		"digest":       strconv.FormatUint(r.digest, 16),
 		"schema":       strconv.FormatUint(r.schema, 16),
+
+		"numbered":        strconv.FormatInt(r.numbered, 10),
+		"last_uid":        strconv.FormatInt(r.lastUID, 10),
+		"validity":        strconv.FormatInt(r.validity, 10),
+		"numbered_digest": strconv.FormatUint(r.numberedDigest, 16),
 	}
 	entries["sum"] = sumOf(entries)
 	return entries
@@ -49,10 +68,9 @@ func sumOf(entries map[string]string) string {
 }
 
 func (s *Store) writeRoot(ctx context.Context, r root) error {
-	const statement = `INSERT INTO meta (key, value) VALUES
-		(?, ?), (?, ?), (?, ?), (?, ?), (?, ?), (?, ?), (?, ?), (?, ?), (?, ?), (?, ?)
-		ON CONFLICT (key) DO UPDATE SET value = excluded.value`
 	entries := r.entries()
+	statement := "INSERT INTO meta (key, value) VALUES (?, ?)" + strings.Repeat(", (?, ?)", len(entries)-1) +
+		" ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 	args := make([]any, 0, 2*len(entries))
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
 		args = append(args, key, entries[key])
@@ -76,6 +94,11 @@ func (s *Store) readRoot(ctx context.Context, highest int) (root, error) {
 	if entries["sum"] != sumOf(entries) {
 		return root{}, damaged("the meta table's checksum does not match")
 	}
+	for key, version := range added {
+		if stored, err := strconv.Atoi(entries["version"]); err == nil && stored < version {
+			entries[key] = "0"
+		}
+	}
 	var r root
 	if r.version, err = strconv.Atoi(entries["version"]); err != nil {
 		return root{}, damaged("the meta table has no version")
@@ -86,6 +109,7 @@ func (s *Store) readRoot(ctx context.Context, highest int) (root, error) {
 	numbers := map[string]*int64{
 		"generation": &r.generation, "mailboxes": &r.mailboxes,
 		"last_mailbox": &r.lastMailbox, "last_link": &r.lastLink,
+		"numbered": &r.numbered, "last_uid": &r.lastUID, "validity": &r.validity,
 	}
 	for key, number := range numbers {
 		if *number, err = strconv.ParseInt(entries[key], 10, 64); err != nil {
@@ -93,11 +117,11 @@ func (s *Store) readRoot(ctx context.Context, highest int) (root, error) {
 		}
 	}
 	r.uuid, r.clean = entries["uuid"], entries["clean"] == "1"
-	var err1, err2 error
-	r.digest, err1 = strconv.ParseUint(entries["digest"], 16, 64)
-	r.schema, err2 = strconv.ParseUint(entries["schema"], 16, 64)
-	if err1 != nil || err2 != nil {
-		return root{}, damaged("the meta table's checksums are not numbers")
+	sums := map[string]*uint64{"digest": &r.digest, "schema": &r.schema, "numbered_digest": &r.numberedDigest}
+	for key, sum := range sums {
+		if *sum, err = strconv.ParseUint(entries[key], 16, 64); err != nil {
+			return root{}, damaged("the meta table's checksums are not numbers")
+		}
 	}
 	return r, nil
 }

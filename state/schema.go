@@ -62,6 +62,16 @@ var migrations = []string{
 		summary TEXT NOT NULL,    -- JSON
 		sum     INTEGER NOT NULL
 	);`,
+	// Messages of a server that has no UIDs.
+	`CREATE TABLE numbered (
+		uid    INTEGER PRIMARY KEY,
+		id     TEXT NOT NULL,    -- what the message is known by
+		size   INTEGER NOT NULL, -- as the server says
+		header BLOB,             -- SHA-256 of its header, NULL: not read yet
+		seen   INTEGER NOT NULL, -- seconds since 1970: first seen
+		gone   INTEGER NOT NULL, -- seconds since 1970: first missing, 0: there
+		sum    INTEGER NOT NULL
+	);`,
 }
 
 // migrate runs the steps behind version in one transaction. Its caller writes
