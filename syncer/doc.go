@@ -28,6 +28,7 @@
 //	syncer/plan          pure decisions: three snapshots and a policy in, a plan out
 //	syncer/imapremote    the server side, on go-imap; its wire is the shared socket
 //	maildirout           the disk side
+//	syncer/verify        compares two sides, message by message
 //	state                what both sides last agreed on
 //	cmd/mailferry        wiring and one file per command
 //

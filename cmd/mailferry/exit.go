@@ -25,13 +25,14 @@ const (
 	exitAuth        = 12
 	exitTemporary   = 13
 	exitGuarded     = 14
+	exitDifferent   = 15
 	exitInterrupted = 130
 )
 
 // severity orders exit codes for a run over several accounts: the worst is the
 // one that most needs a person. Later is worse.
 var severity = []int{
-	exitDone, exitTemporary, exitPartly, exitLocked, exitGuarded, exitAuth, exitNotSetUp, exitUsage, exitFailed, exitInterrupted,
+	exitDone, exitTemporary, exitDifferent, exitPartly, exitLocked, exitGuarded, exitAuth, exitNotSetUp, exitUsage, exitFailed, exitInterrupted,
 }
 
 // worse returns the exit code of both that needs a person more.

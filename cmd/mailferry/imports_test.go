@@ -25,14 +25,15 @@ var rooms = map[string][]string{
 	"syncer/imapremote/wire": {"syncer/mailbox"},
 	"syncer/pop3remote":      {"syncer/mailbox"},
 	"syncer/merge":           {"syncer/mailbox", "syncer/plan", "syncer"},
+	"syncer/verify":          {"syncer/mailbox"},
 	"syncer/synctest":        {"syncer/mailbox", "syncer/plan", "syncer"},
 	"maildirout":             {"syncer/mailbox"},
 	"state":                  {"syncer/mailbox"},
 	"cmd/internal/config":    {"syncer/mailbox"},
-	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer"},
+	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/imapremote", "syncer/imapremote/wire",
-		"syncer/pop3remote", "syncer/merge", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
+		"syncer/pop3remote", "syncer/merge", "syncer/verify", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
 	},
 }
 

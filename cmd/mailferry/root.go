@@ -102,6 +102,7 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 	flags.StringVar(&a.flags.logFormat, "log-format", "text", "format of what -v tells: text or json")
 	root.AddCommand(
 		newBackupCommand(a), newSyncCommand(a), newRunCommand(a), newDemoCommand(a), newUndoCommand(a),
+		newVerifyCommand(a),
 		newStateCommand(a), newConfigCommand(a), newVersionCommand(a), newCompletionCommand(a),
 	)
 	root.SetHelpCommand(newHelpCommand(a))

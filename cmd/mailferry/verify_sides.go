@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"mailferry/cmd/internal/config"
+	"mailferry/state"
+	"mailferry/syncer/verify"
+)
+
+// verifyStore compares one account's store.
+func (a *app) verifyStore(ctx context.Context, t target, f verifyFlags) int {
+	v := &verification{account: t.account.Name, typed: t.typed, store: t.account.Store, flags: f, started: time.Now()}
+	return a.concludeVerification(v, a.compareStore(ctx, t, f, v))
+}
+
+func (a *app) compareStore(ctx context.Context, t target, f verifyFlags, v *verification) (err error) {
+	both, err := a.openToRead(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, both.Close()) }()
+	account := f.over(t.account)
+	here := &verify.Store{Disk: both.disk, Base: both.base, Readers: runtime.GOMAXPROCS(0)}
+	opts := verify.Options{Here: here, Selects: account.Mailboxes.Selects, Workers: account.Connections}
+	if f.offline {
+		return a.compare(ctx, v, finding{here: "store", there: "what was written"}, opts)
+	}
+	if f.against == "" || f.both {
+		opts.Linked = true
+		one := finding{here: "store", there: serverName(account), ownServer: true}
+		if err := a.compareWith(ctx, v, one, account, opts); err != nil {
+			return err
+		}
+	}
+	if f.against == "" {
+		return nil
+	}
+	other, err := a.otherAccount(ctx, f.against)
+	if err != nil {
+		return err
+	}
+	other = f.over(other)
+	opts.Linked = false
+	return a.compareWith(ctx, v, finding{here: "store", there: serverName(other)}, other, opts)
+}
+
+// verifyServers compares two servers without a store.
+func (a *app) verifyServers(ctx context.Context, url string, f verifyFlags) int {
+	v := &verification{account: url, typed: quoted(url), flags: f, started: time.Now()}
+	return a.concludeVerification(v, a.compareServers(ctx, url, f, v))
+}
+
+func (a *app) compareServers(ctx context.Context, url string, f verifyFlags, v *verification) error {
+	if f.offline || f.both {
+		return usagef("two servers are compared without --offline and --both")
+	}
+	first, err := a.otherAccount(ctx, url)
+	if err != nil {
+		return err
+	}
+	second, err := a.otherAccount(ctx, f.against)
+	if err != nil {
+		return err
+	}
+	first, second = f.over(first), f.over(second)
+	v.account = first.Name
+	return a.withServer(ctx, v, first, func(here *verify.Server) error {
+		opts := verify.Options{Here: here, Selects: first.Mailboxes.Selects, Workers: first.Connections}
+		return a.compareWith(ctx, v, finding{here: serverName(first), there: serverName(second)}, second, opts)
+	})
+}
+
+// compareWith adds a server as the second side.
+func (a *app) compareWith(ctx context.Context, v *verification, one finding, account config.Account, opts verify.Options) error {
+	return a.withServer(ctx, v, account, func(there *verify.Server) error {
+		opts.There = there
+		return a.compare(ctx, v, one, opts)
+	})
+}
+
+// withServer logs in, read-only, and remembers what was read of the server in
+// case that the comparison does not come to its end.
+func (a *app) withServer(ctx context.Context, v *verification, account config.Account, do func(*verify.Server) error) (err error) {
+	var both sides
+	if err := both.openRemote(ctx, a, account, true); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, both.Close()) }()
+	var journal *verify.Journal
+	if !v.flags.quick && v.flags.sample == 0 {
+		path := a.journalPath(account)
+		if v.flags.restart {
+			if err := verify.RemoveJournal(path); err != nil {
+				return err
+			}
+		}
+		if journal, err = verify.OpenJournal(path, time.Now()); err != nil {
+			return err
+		}
+		if n := journal.Len(); n > 0 {
+			v.notes = append(v.notes, fmt.Sprintf("%s: %d messages were read by an interrupted verification within a day and not again", serverName(account), n))
+		}
+	}
+	before := both.remote.Traffic()
+	err = do(verify.NewServer(both.remote, account.Connections, journal))
+	after := both.remote.Traffic()
+	v.traffic.OctetsDown += after.OctetsDown - before.OctetsDown
+	v.traffic.OctetsUp += after.OctetsUp - before.OctetsUp
+	v.traffic.RoundTrips += after.RoundTrips - before.RoundTrips
+	v.traffic.Selected += after.Selected - before.Selected
+	return errors.Join(err, journal.Close(err == nil))
+}
+
+// journalPath is where a verification of an account is remembered.
+func (a *app) journalPath(account config.Account) string {
+	sum := sha256.Sum256([]byte(identityURL(account)))
+	return filepath.Join(config.StateDir(a.env), "verify", hex.EncodeToString(sum[:8])+".journal")
+}
+
+// otherAccount is what --against names: an account, a store, or a URL.
+func (a *app) otherAccount(ctx context.Context, name string) (config.Account, error) {
+	loaded, err := a.loadConfig()
+	if err != nil {
+		return config.Account{}, err
+	}
+	if config.IsURL(name) {
+		server, err := config.ParseURL(name)
+		if err != nil {
+			return config.Account{}, err
+		}
+		return loaded.Adhoc("", server, "")
+	}
+	t, err := a.target(ctx, loaded, name)
+	return t.account, errors.Join(err, t.err)
+}
+
+// over lays the command line's flags over an account.
+func (f verifyFlags) over(account config.Account) config.Account {
+	return job{target: target{account: account}, flags: f.transferFlags}.account()
+}
+
+func serverName(account config.Account) string { return identityURL(account) }
+
+// openToRead opens a store without changing it, and holds its lock: mail that
+// moves while it is compared would look like a difference.
+func (a *app) openToRead(ctx context.Context, t target) (_ *sides, err error) {
+	if t.err != nil {
+		return nil, t.err
+	}
+	if _, err := state.ReadMarker(t.account.Store); errors.Is(err, state.ErrNotAStore) {
+		if missing := a.missingMarker(ctx, t.account.Store); missing != nil {
+			return nil, missing.MarkerMissingError
+		}
+		return nil, hintedError{
+			fmt.Errorf("%s: no store yet: %w", t.account.Store, errNotSetUp), "the first run makes it: mailferry run " + t.typed,
+		}
+	}
+	both := &sides{}
+	if err := both.openLocal(ctx, a, t.account, transferFlags{dryRun: true}); err != nil {
+		return nil, errors.Join(err, both.Close())
+	}
+	return both, nil
+}
