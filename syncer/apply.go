@@ -11,7 +11,7 @@ import (
 	"mailferry/syncer/plan"
 )
 
-// apply carries the plans out: mailboxes are made first, then messages travel,
+// apply carries the plans out: a mailbox is made before its messages travel,
 // then flags change, and only then is anything deleted. What was left undone
 // keeps its mailbox's checkpoint where it is.
 func (r *run) apply(ctx context.Context, boxes []*box) error {
@@ -21,13 +21,13 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 			return err
 		}
 	}
-	prepare := func(ctx context.Context, b *box) error { return r.orLeave(ctx, b, r.prepare) }
-	if err := r.each(ctx, taking(boxes), prepare); err != nil {
+	boxes = taking(boxes)
+	nest(boxes)
+	if err := r.transfer(ctx, boxes); err != nil {
 		return err
 	}
 	boxes = taking(boxes)
 	for _, step := range []func(context.Context, []*box) error{
-		r.transfer,
 		r.moveMessages,
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, boxes, r.changeFlags) },
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.removeMessages) },
@@ -74,6 +74,31 @@ func (r *run) orLeave(ctx context.Context, b *box, step func(context.Context, *b
 		return nil
 	}
 	return err
+}
+
+// nest tells mailboxes which of them they are below.
+func nest(boxes []*box) {
+	byName := make(map[mailbox.Name]*box, len(boxes))
+	for _, b := range boxes {
+		byName[b.name] = b
+	}
+	for _, b := range boxes {
+		b.parent = byName[b.name.Parent()]
+	}
+}
+
+// ready prepares a mailbox when it is first needed, those that it is below
+// before it. It may be called from several goroutines.
+func (r *run) ready(ctx context.Context, b *box) error {
+	b.prepared.Do(func() {
+		if b.parent != nil {
+			if b.unready = r.ready(ctx, b.parent); b.unready != nil {
+				return
+			}
+		}
+		b.unready = r.orLeave(ctx, b, r.prepare)
+	})
+	return b.unready
 }
 
 // prepare makes the mailbox known and existing on both sides, and writes what

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,12 @@ type box struct {
 	isOut bool
 	// halted says that something was left undone: no checkpoint.
 	halted bool
+
+	// parent is the mailbox that this one is below, if it takes part.
+	parent *box
+	// prepared guards unready: why the mailbox could not be prepared.
+	prepared sync.Once
+	unready  error
 
 	// staysOnServer says that messages could only be marked \Deleted.
 	staysOnServer bool

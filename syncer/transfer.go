@@ -1,9 +1,11 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,14 +21,16 @@ const (
 )
 
 // chunk is what one worker carries at a time: part of one mailbox's transfers
-// in one direction.
+// in one direction, or none, for a mailbox that is only to be prepared.
 type chunk struct {
 	box     *box
 	kind    plan.Kind
 	actions []plan.Action
 }
 
-// transfer carries messages in both directions, on several connections.
+// transfer prepares the mailboxes and carries messages in both directions, on
+// several connections: while one mailbox is being made another's messages
+// travel.
 func (r *run) transfer(ctx context.Context, boxes []*box) error {
 	chunks := r.chunks(boxes)
 	if len(chunks) == 0 {
@@ -84,18 +88,29 @@ func (r *run) chunks(boxes []*box) []chunk {
 		p.Workers = make([]string, r.Connections)
 	})
 	limit := min(max(octets/int64(4*r.Connections), minChunkOctets), chunkOctets)
-	var chunks []chunk
+	var uploads, chunks []chunk
 	for _, b := range boxes {
-		if downloads := b.actions(plan.Download); len(downloads) > 0 {
-			chunks = append(chunks, cut(b, plan.Download, downloads, limit)...)
+		down := b.actions(plan.Download)
+		if len(down) > 0 {
+			chunks = append(chunks, cut(b, plan.Download, down, limit)...)
 		}
-		// A mailbox's uploads stay together: their order is kept, and a lost
-		// answer concerns one command at a time.
-		if uploads := b.actions(plan.Upload); len(uploads) > 0 {
-			chunks = append(chunks, chunk{b, plan.Upload, uploads})
+		// A mailbox's uploads stay together: their order is kept, and what a
+		// lost answer concerns is in one worker's hands.
+		if up := b.actions(plan.Upload); len(up) > 0 || len(down) == 0 {
+			uploads = append(uploads, chunk{b, plan.Upload, up})
 		}
 	}
-	return chunks
+	// The largest of those that cannot be shared first, or it would be the
+	// last that everybody waits for.
+	slices.SortStableFunc(uploads, func(a, b chunk) int { return cmp.Compare(b.octets(), a.octets()) })
+	return append(uploads, chunks...)
+}
+
+func (c chunk) octets() (n int64) {
+	for i := range c.actions {
+		n += c.actions[i].Size
+	}
+	return n
 }
 
 func cut(b *box, kind plan.Kind, actions []plan.Action, limit int64) []chunk {
@@ -112,6 +127,9 @@ func cut(b *box, kind plan.Kind, actions []plan.Action, limit int64) []chunk {
 }
 
 func (r *run) carry(ctx context.Context, ledger *ledger, c chunk) error {
+	if err := r.ready(ctx, c.box); err != nil || c.box.isOut || len(c.actions) == 0 {
+		return err
+	}
 	if c.kind == plan.Download {
 		return r.download(ctx, ledger, c.box, c.actions)
 	}

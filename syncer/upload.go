@@ -9,10 +9,13 @@ import (
 	"mailferry/syncer/plan"
 )
 
-// Bounds of what is appended between two commits.
+// Bounds of what is appended between two looks at the disk, and how many
+// answers one commit takes. Between two groups the line is idle for a round
+// trip, so they are large.
 const (
-	appendMessages = 200
-	appendOctets   = 16 << 20
+	appendMessages = 2000
+	appendOctets   = 64 << 20
+	answersACommit = 250
 )
 
 // upload appends a mailbox's messages. The state has each as pending before
@@ -82,12 +85,16 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 	uploads := make([]mailbox.Upload, len(group))
 	keys := make([]mailbox.Key, len(group))
 	for i, action := range group {
-		link := action.Link
-		pending.Put = append(pending.Put, link)
+		pending.Put = append(pending.Put, action.Link)
 		keys[i] = action.Key
 		uploads[i] = mailbox.Upload{
-			Flags: link.Remote, Date: action.Date, Size: action.Size,
-			Open: func() (io.ReadCloser, error) { return r.Local.Open(ctx, b.name, action.Key) },
+			Flags: action.Link.Remote, Date: action.Date, Size: action.Size,
+			Open: func() (io.ReadCloser, error) {
+				if r.isStopped() {
+					return nil, mailbox.ErrStopped
+				}
+				return r.Local.Open(ctx, b.name, action.Key)
+			},
 		}
 	}
 	if err := r.LocalMessages.Persist(ctx, b.name, keys); err != nil {
@@ -97,42 +104,80 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 		return nil, err
 	}
 	b.notePending(keys)
-	answered := mailbox.Commit{Mailbox: b.base.Known.ID}
-	isAnswered := make([]bool, len(group))
-	err := r.RemoteMessages.Append(ctx, b.name, uploads, func(i int, at mailbox.Appended, err error) {
-		isAnswered[i] = true
-		action := group[i]
-		switch {
-		case err == nil:
-			if b.isPlausible(at, action.Link) {
-				action.Link.UID, action.UID = at.UID, at.UID
-			} else {
-				b.accepted = append(b.accepted, action.Link.ID)
-			}
-			answered.Put = append(answered.Put, action.Link)
-			r.carried(action.Size)
-			r.tally.done(action)
-		case errors.Is(err, mailbox.ErrNotFound):
-			r.halt(b)
-			r.tally.stale(action)
-		default:
-			r.halt(b)
-			r.tally.failed(action, err)
-		}
-	})
-	if err := r.commit(context.WithoutCancel(ctx), answered); err != nil {
-		return nil, err
-	}
-	if err == nil {
+	answers := &answers{ctx: context.WithoutCancel(ctx), run: r, box: b, group: group, isAnswered: make([]bool, len(group))}
+	err := r.RemoteMessages.Append(ctx, b.name, uploads, answers.take)
+	answers.commit()
+	switch {
+	case answers.err != nil:
+		return nil, answers.err
+	case err == nil && answers.stopped:
+		return nil, mailbox.ErrStopped
+	case err == nil:
 		return nil, nil
 	}
+	return answers.missing(), err
+}
+
+// answers writes down what became of a group's uploads, as the server tells it.
+type answers struct {
+	ctx        context.Context
+	run        *run
+	box        *box
+	group      []plan.Action
+	isAnswered []bool
+	told       []*mailbox.Link // not committed yet
+	stopped    bool
+	err        error
+}
+
+// take is told of one upload.
+func (a *answers) take(i int, at mailbox.Appended, err error) {
+	action := a.group[i]
+	if errors.Is(err, mailbox.ErrStopped) {
+		a.stopped = true
+		return
+	}
+	a.isAnswered[i] = true
+	switch {
+	case err == nil:
+		if a.box.isPlausible(at, action.Link) {
+			action.Link.UID, action.UID = at.UID, at.UID
+		} else {
+			a.box.accepted = append(a.box.accepted, action.Link.ID)
+		}
+		a.told = append(a.told, action.Link)
+		a.run.carried(action.Size)
+		a.run.tally.done(action)
+	case errors.Is(err, mailbox.ErrNotFound):
+		a.run.halt(a.box)
+		a.run.tally.stale(action)
+	default:
+		a.run.halt(a.box)
+		a.run.tally.failed(action, err)
+	}
+	if len(a.told) >= answersACommit {
+		a.commit()
+	}
+}
+
+// commit writes what was answered, also when the run was cancelled.
+func (a *answers) commit() {
+	if len(a.told) == 0 || a.err != nil {
+		return
+	}
+	a.err = a.run.commit(a.ctx, mailbox.Commit{Mailbox: a.box.base.Known.ID, Put: a.told})
+	a.told = nil
+}
+
+// missing are the uploads of which nothing is known.
+func (a *answers) missing() []plan.Action {
 	var left []plan.Action
-	for i, action := range group {
-		if !isAnswered[i] {
+	for i, action := range a.group {
+		if !a.isAnswered[i] {
 			left = append(left, action)
 		}
 	}
-	return left, err
+	return left
 }
 
 // notePending remembers which uploads the state has as pending.

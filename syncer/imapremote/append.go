@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
+	"sync"
 
 	"mailferry/syncer/imapremote/wire"
 	"mailferry/syncer/mailbox"
@@ -19,10 +19,16 @@ const (
 	groupOctets   = 8 << 20
 )
 
+// spreadMessages is how many uploads a connection takes at a time where all
+// share a mailbox's.
+const spreadMessages = 10
+
 // Append uploads messages. With MULTIAPPEND (RFC 3502) small ones go in groups,
 // which a server takes or refuses as a whole; of a refused group each message
-// is sent again by itself, so Open is called again, and only the one that the
-// server does not want is refused.
+// is sent again by itself after the others, so Open is called again, and only
+// the one that the server does not want is refused. With LITERAL+ all is sent
+// without waiting for an answer, and without it on several connections: then
+// done is not called in order.
 func (a *Account) Append(ctx context.Context, name mailbox.Name, uploads []mailbox.Upload, done func(i int, at mailbox.Appended, err error)) error {
 	if a.opts.ReadOnly {
 		return errReadOnly
@@ -31,117 +37,161 @@ func (a *Account) Append(ctx context.Context, name mailbox.Name, uploads []mailb
 	if err != nil {
 		return err
 	}
-	err = a.with(ctx, "", false, func(s *session) error {
-		return s.raw(ctx, func(x *wire.Exchange) error {
-			b := &batch{s: s, x: x, wireName: wireName, uploads: uploads, done: done}
-			return b.run()
-		})
-	})
+	if !a.caps.has("LITERAL+") {
+		err = a.appendSpread(ctx, wireName, uploads, done)
+	} else {
+		err = a.appendSome(ctx, wireName, uploads, done)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
+// appendSome uploads on one connection.
+func (a *Account) appendSome(ctx context.Context, wireName string, uploads []mailbox.Upload, done func(i int, at mailbox.Appended, err error)) error {
+	return a.with(ctx, "", false, func(s *session) error {
+		return s.raw(ctx, func(x *wire.Exchange) error {
+			b := &batch{caps: s.caps, x: x, wireName: wireName, uploads: uploads, done: done}
+			return b.run()
+		})
+	})
+}
+
+// appendSpread uploads on as many connections as there are: each waits for the
+// server before each message. They take turns after a few messages, so that the
+// mailbox's order is nearly kept. After trouble on one of them the others finish
+// what they have begun.
+func (a *Account) appendSpread(ctx context.Context, wireName string, uploads []mailbox.Upload, done func(i int, at mailbox.Appended, err error)) error {
+	var (
+		workers sync.WaitGroup
+		mu      sync.Mutex // guards next and errs, and done
+		next    int
+		errs    []error
+	)
+	take := func() (first int, some []mailbox.Upload) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(errs) > 0 {
+			return 0, nil
+		}
+		first = next
+		next = min(next+spreadMessages, len(uploads))
+		return first, uploads[first:next]
+	}
+	for range min(a.opts.Connections, (len(uploads)+spreadMessages-1)/spreadMessages) {
+		workers.Go(func() {
+			for first, some := take(); len(some) > 0; first, some = take() {
+				err := a.appendSome(ctx, wireName, some, func(i int, at mailbox.Appended, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					done(first+i, at, err)
+				})
+				if err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return errors.Join(errs...)
+}
+
 // batch is one Append.
 type batch struct {
-	s        *session
+	caps     capabilities
 	x        *wire.Exchange
 	wireName string
 	uploads  []mailbox.Upload
 	done     func(i int, at mailbox.Appended, err error)
 }
 
-// run sends the uploads in order and answers those that the server would refuse
-// for their size by itself, in their place.
+// run answers the uploads that the server would refuse for their size by
+// itself, and sends the others in order.
 func (b *batch) run() error {
-	limit := b.s.caps.appendLimit()
+	limit := b.caps.appendLimit()
 	if limit == 0 {
 		limit = math.MaxInt64
 	}
-	for first := 0; first < len(b.uploads); {
-		if size := b.uploads[first].Size; size > limit {
-			b.done(first, mailbox.Appended{}, fmt.Errorf("%w: %d octets, and the server takes %d", mailbox.ErrTooLarge, size, limit))
-			first++
+	var fits []int
+	for i, upload := range b.uploads {
+		if upload.Size > limit {
+			b.done(i, mailbox.Appended{}, fmt.Errorf("%w: %d octets, and the server takes %d", mailbox.ErrTooLarge, upload.Size, limit))
 			continue
 		}
-		send, last := b.next(first, limit)
-		if err := send(first, last); err != nil {
-			return err
-		}
-		first = last
+		fits = append(fits, i)
 	}
-	return nil
-}
-
-// next says how far the uploads from first go together, and how.
-func (b *batch) next(first int, limit int64) (send func(first, last int) error, last int) {
-	if !b.s.caps.has("MULTIAPPEND") {
-		for last = first + 1; last < len(b.uploads) && b.uploads[last].Size <= limit; last++ {
-		}
-		return b.singly, last
+	var groups []int
+	if b.caps.has("MULTIAPPEND") {
+		groups = b.group(fits)
 	}
-	// A literal of no octets calls a MULTIAPPEND off, so an empty message goes
-	// alone. (RFC 3502, section 3)
-	octets := int64(0)
-	for last = first; last < len(b.uploads) && last-first < groupMessages; last++ {
-		size := b.uploads[last].Size
-		if octets += size; size == 0 || size > limit || octets > groupOctets {
-			break
-		}
-	}
-	if last-first > 1 {
-		return b.together, last
-	}
-	return b.singly, first + 1
-}
-
-// singly sends a command for each message, pipelined with LITERAL+.
-func (b *batch) singly(first, last int) error {
-	req := wire.AppendRequest{Name: b.wireName, Uploads: b.uploads[first:last], Mode: wire.AppendSync}
-	switch {
-	case b.s.caps.has("LITERAL+"):
-		req.Mode = wire.AppendLiteralPlus
-	case b.s.caps.has("LITERAL-"):
-		req.Mode = wire.AppendLiteralMinus
-	}
-	return b.x.Append(req, func(i int, at mailbox.Appended, err error) error {
-		b.done(first+i, at, err)
-		return nil
-	})
-}
-
-// together sends one command for all messages. They are opened before, for the
-// command cannot be taken back when one turns out to be gone.
-func (b *batch) together(first, last int) error {
-	group, closeAll, err := openAll(b.uploads[first:last])
-	defer closeAll()
-	if err != nil {
-		return b.singly(first, last)
-	}
-	req := wire.AppendRequest{Name: b.wireName, Uploads: group, Mode: wire.AppendMulti}
-	switch {
-	case b.s.caps.has("LITERAL+"):
-		req.NonSyncMax = math.MaxInt64
-	case b.s.caps.has("LITERAL-"):
-		req.NonSyncMax = 4096
-	}
-	answers := make([]mailbox.Appended, len(group))
-	var refusal error
-	err = b.x.Append(req, func(i int, at mailbox.Appended, err error) error {
-		answers[i], refusal = at, err
-		return nil
-	})
-	if err != nil {
+	refused, err := b.send(fits, groups)
+	if err != nil || len(refused) == 0 {
 		return err
 	}
-	if isOfOne(refusal) {
-		return b.singly(first, last)
+	_, err = b.send(refused, nil)
+	return err
+}
+
+// group says how many of the uploads go together. A literal of no octets calls
+// a MULTIAPPEND off, so an empty message goes alone. (RFC 3502, section 3)
+func (b *batch) group(indexes []int) []int {
+	var groups []int
+	n, octets := 0, int64(0)
+	end := func() {
+		if n > 0 {
+			groups = append(groups, n)
+		}
+		n, octets = 0, 0
 	}
-	for i, at := range answers {
-		b.done(first+i, at, refusal)
+	for _, i := range indexes {
+		size := b.uploads[i].Size
+		if size == 0 || n == groupMessages || octets+size > groupOctets {
+			end()
+		}
+		n, octets = n+1, octets+size
+		if size == 0 {
+			end()
+		}
 	}
-	return nil
+	end()
+	return groups
+}
+
+// send uploads those of the indexes, in groups or, with nil, one by one. It
+// returns those that were refused with their group and may not be to blame.
+func (b *batch) send(indexes, groups []int) (refused []int, err error) {
+	req := wire.AppendRequest{Name: b.wireName, Groups: groups, Mode: b.mode()}
+	for _, i := range indexes {
+		req.Uploads = append(req.Uploads, b.uploads[i])
+	}
+	var shared []bool // the upload's command carries others, too
+	for _, n := range groups {
+		for range n {
+			shared = append(shared, n > 1)
+		}
+	}
+	err = b.x.Append(req, func(n int, at mailbox.Appended, err error) error {
+		if groups != nil && shared[n] && isOfOne(err) {
+			refused = append(refused, indexes[n])
+		} else {
+			b.done(indexes[n], at, err)
+		}
+		return nil
+	})
+	return refused, err
+}
+
+func (b *batch) mode() wire.AppendMode {
+	switch {
+	case b.caps.has("LITERAL+"):
+		return wire.AppendLiteralPlus
+	case b.caps.has("LITERAL-"):
+		return wire.AppendLiteralMinus
+	}
+	return wire.AppendSync
 }
 
 // isOfOne reports whether a group was refused for what may be one message's
@@ -149,30 +199,4 @@ func (b *batch) together(first, last int) error {
 func isOfOne(refusal error) bool {
 	var refused *mailbox.ServerError
 	return errors.As(refusal, &refused) && !errors.Is(refusal, mailbox.ErrUnavailable) && !errors.Is(refusal, mailbox.ErrNotFound)
-}
-
-// openAll opens all uploads and returns ones that are open already. Calling
-// closeAll afterwards closes what nobody took.
-func openAll(uploads []mailbox.Upload) (opened []mailbox.Upload, closeAll func(), err error) {
-	waiting := make([]io.ReadCloser, 0, len(uploads))
-	closeAll = func() {
-		for _, source := range waiting {
-			if source != nil {
-				source.Close()
-			}
-		}
-	}
-	for i, upload := range uploads {
-		source, err := upload.Open()
-		if err != nil {
-			return nil, closeAll, err
-		}
-		waiting = append(waiting, source)
-		upload.Open = func() (io.ReadCloser, error) {
-			waiting[i] = nil
-			return source, nil
-		}
-		opened = append(opened, upload)
-	}
-	return opened, closeAll, nil
 }

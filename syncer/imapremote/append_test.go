@@ -34,9 +34,9 @@ func TestAppendReportsEachUploadInOrder(t *testing.T) {
 			}
 			uploads = append(uploads, text(strings.Repeat("x", groupOctets+1)), text(""), text("end\r\n"))
 			empty := len(uploads) - 2 // Dovecot does not take it
-			answers := 0
+			answers, inOrder := 0, !slices.Contains(without, "LITERAL+")
 			err := a.Append(t.Context(), mailbox.Inbox, uploads, func(i int, at mailbox.Appended, err error) {
-				if i != answers {
+				if i != answers && inOrder {
 					t.Errorf("answer %d is for %d", answers, i)
 				}
 				answers++
@@ -62,7 +62,7 @@ func TestAppendReportsEachUploadInOrder(t *testing.T) {
 			}
 			var got bodies
 			ref := mailbox.Ref{Name: mailbox.Inbox, UIDValidity: found.Status.UIDValidity}
-			if err := a.Fetch(t.Context(), ref, mailbox.UIDs(1, 4), mailbox.Whole, &got); err != nil || got.texts[1] != message(0) || got.texts[4] != message(4) {
+			if err := a.Fetch(t.Context(), ref, mailbox.UIDs(1, 4), mailbox.Whole, &got); err != nil || inOrder && (got.texts[1] != message(0) || got.texts[4] != message(4)) {
 				t.Errorf("%v, %v", err, got.texts)
 			}
 		})

@@ -23,19 +23,37 @@ func (a *Account) Create(ctx context.Context, name mailbox.Name) error {
 		return fmt.Errorf("%s: %w", name, mailbox.ErrExists)
 	}
 	return a.change(ctx, name, func(s *session) error {
-		err := s.control(ctx, "CREATE", func() error { return s.client.Create(text, nil).Wait() })
+		subscribed, err := s.create(ctx, text)
+		if err == nil {
+			a.names.learn(name, wireName)
+			if subscribed {
+				return nil
+			}
+			return a.subscribe(ctx, s, text, "")
+		}
 		if isPlainRefusal(err) {
 			// Servers older than RFC 5530 do not say why.
 			if exists, _ := s.isThere(ctx, wireName); exists {
 				return fmt.Errorf("%w: %w", mailbox.ErrExists, err)
 			}
 		}
-		if err != nil {
-			return err
+		if subscribed && isRefusal(err) && !errors.Is(err, mailbox.ErrExists) {
+			// Of what is not there nobody wants to hear.
+			return errors.Join(err, a.subscribe(ctx, s, "", text))
 		}
-		a.names.learn(name, wireName)
-		return a.subscribe(ctx, s, text, "")
+		return err
 	})
+}
+
+// create sends CREATE and SUBSCRIBE in one round trip; the error is CREATE's.
+func (s *session) create(ctx context.Context, text string) (subscribed bool, err error) {
+	err = s.control(ctx, "CREATE", func() error {
+		create, subscribe := s.client.Create(text, nil), s.client.Subscribe(text)
+		err := create.Wait()
+		subscribed = subscribe.Wait() == nil
+		return err
+	})
+	return subscribed, err
 }
 
 // Rename renames a mailbox and those below it. (RFC 9051, section 6.3.6)

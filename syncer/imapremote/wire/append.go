@@ -11,73 +11,35 @@ import (
 // appendWindow is how many pipelined APPENDs await their answer.
 const appendWindow = 64
 
-// nonSyncDefault is what LITERAL- allows. (RFC 7888, section 5)
-const nonSyncDefault = 4096
-
-// AppendMode says how literals are sent.
-type AppendMode uint8
-
-// The modes, from the slowest.
-const (
-	// AppendSync waits for the server before each message. NonSyncMax does
-	// not count.
-	AppendSync AppendMode = iota
-	// AppendLiteralMinus does not wait for messages up to NonSyncMax (0: 4096
-	// octets). Requires LITERAL-. (RFC 7888)
-	AppendLiteralMinus
-	// AppendLiteralPlus never waits and pipelines. Requires LITERAL+. (RFC 7888)
-	AppendLiteralPlus
-	// AppendMulti sends all in one command, which is all or nothing; waits
-	// before messages larger than NonSyncMax (0: always). Requires
-	// MULTIAPPEND. (RFC 3502) Pipelining with LITERAL+ is as fast, and one
-	// refusal costs one message.
-	AppendMulti
-)
-
 // AppendRequest uploads messages. (RFC 9051, section 6.3.12)
 type AppendRequest struct {
 	// Name is in wire octets.
-	Name       string
-	Uploads    []mailbox.Upload
+	Name    string
+	Uploads []mailbox.Upload
+	// Groups says how many uploads each command carries, in order; nil: one
+	// each. Such a command is all or nothing, so what it carries is opened
+	// before it begins; if one of them cannot be opened, each goes in a command
+	// of its own. Above 1 requires MULTIAPPEND. (RFC 3502)
+	Groups     []int
 	Mode       AppendMode
 	NonSyncMax int64
 }
 
-// waits reports whether a literal of that size needs the server's "+".
-func (req AppendRequest) waits(size int64) bool {
-	switch req.Mode {
-	case AppendLiteralPlus:
-		return false
-	case AppendLiteralMinus:
-		limit := req.NonSyncMax
-		if limit == 0 {
-			limit = nonSyncDefault
-		}
-		return size > limit
-	case AppendMulti:
-		return size > req.NonSyncMax
-	}
-	return true
-}
-
 // Append uploads in order and calls done for each upload that was answered,
 // in order, from the calling goroutine. done's err is that message's refusal
-// (*mailbox.ServerError), or why it could not be opened. An upload with more or
-// fewer octets than its Size closes the stream before the server could take it
-// for whole, and is reported both to done and as the error. An error of done
-// stops the upload.
+// (*mailbox.ServerError), or why it could not be opened; of a group all are
+// refused together. An upload with more or fewer octets than its Size closes
+// the stream before the server could take it for whole, and is reported both to
+// done and as the error. An error of done stops the upload.
 func (x *Exchange) Append(req AppendRequest, done func(i int, at mailbox.Appended, err error) error) error {
 	if len(req.Uploads) == 0 {
 		return nil
-	}
-	if req.Mode == AppendMulti {
-		return x.appendMulti(req, done)
 	}
 	s := &sending{
 		x:     x,
 		req:   req,
 		done:  done,
-		sent:  make(chan *sentUpload, appendWindow),
+		sent:  make(chan *sentCommand, appendWindow),
 		goOn:  make(chan bool, 1),
 		quit:  make(chan struct{}),
 		ended: make(chan struct{}),
@@ -106,8 +68,8 @@ type sending struct {
 	done func(int, mailbox.Appended, error) error
 	// each: the mailbox's name goes as a literal, one command at a time.
 	each bool
-	// sent has the uploads in order, each from before its first octet is written.
-	sent chan *sentUpload
+	// sent has the commands in order, each from before its first octet is written.
+	sent chan *sentCommand
 	// goOn tells the writer, which waits for "+", whether it came.
 	goOn chan bool
 	quit chan struct{}
@@ -115,15 +77,18 @@ type sending struct {
 	ended chan struct{}
 }
 
-type sentUpload struct {
-	i   int
-	cmd *command
+// sentCommand is an APPEND of the uploads from first on.
+type sentCommand struct {
+	first, n int
+	cmd      *command
 	// failed is why it was not sent at all.
 	failed error
 	// waits counts the "+" that the writer waits for.
 	waits int
-	// broken is set before ended is closed: why the stream was closed.
+	// broken is set before ended is closed: why the stream was closed while
+	// upload number at was sent.
 	broken error
+	at     int
 }
 
 // write sends the uploads, until quit.
@@ -131,26 +96,62 @@ func (s *sending) write() {
 	defer close(s.ended)
 	defer close(s.sent)
 	defer s.x.out.Flush()
-	for i, upload := range s.req.Uploads {
-		up := &sentUpload{i: i}
-		source, err := upload.Open()
-		if err != nil {
-			up.failed = fmt.Errorf("open message: %w", err)
-			if !s.hand(up) {
+	if s.req.Groups == nil {
+		for i := range s.req.Uploads {
+			if !s.writeGroup(i, 1) {
 				return
 			}
-			continue
 		}
-		ok := s.writeOne(up, upload, source)
-		source.Close()
-		if !ok {
+		return
+	}
+	first := 0
+	for _, n := range s.req.Groups {
+		if !s.writeGroup(first, n) {
 			return
 		}
+		first += n
 	}
 }
 
-// hand gives an upload to the reader; false: it is gone.
-func (s *sending) hand(up *sentUpload) bool {
+// writeGroup sends a command for n uploads; false ends the writer.
+func (s *sending) writeGroup(first, n int) bool {
+	sources, err := openAll(s.req.Uploads[first : first+n])
+	switch {
+	case err != nil && n == 1:
+		return s.hand(&sentCommand{first: first, n: 1, failed: fmt.Errorf("open message: %w", err)})
+	case err != nil:
+		for i := range n {
+			if !s.writeGroup(first+i, 1) {
+				return false
+			}
+		}
+		return true
+	}
+	defer closeAll(sources)
+	return s.writeCommand(&sentCommand{first: first, n: n}, sources)
+}
+
+func openAll(uploads []mailbox.Upload) ([]io.ReadCloser, error) {
+	sources := make([]io.ReadCloser, 0, len(uploads))
+	for _, upload := range uploads {
+		source, err := upload.Open()
+		if err != nil {
+			closeAll(sources)
+			return nil, err
+		}
+		sources = append(sources, source)
+	}
+	return sources, nil
+}
+
+func closeAll(sources []io.ReadCloser) {
+	for _, source := range sources {
+		source.Close()
+	}
+}
+
+// hand gives a command to the reader; false: it is gone.
+func (s *sending) hand(up *sentCommand) bool {
 	select {
 	case <-s.quit:
 		return false
@@ -174,21 +175,24 @@ func (s *sending) hand(up *sentUpload) bool {
 	return false
 }
 
-// writeOne sends one APPEND; false ends the writer.
-func (s *sending) writeOne(up *sentUpload, upload mailbox.Upload, source io.Reader) bool {
+// writeCommand sends one APPEND; false ends the writer.
+func (s *sending) writeCommand(up *sentCommand, sources []io.ReadCloser) bool {
 	x := s.x
-	wait := s.req.waits(upload.Size)
-	if wait {
-		up.waits++
+	uploads := s.req.Uploads[up.first : up.first+up.n]
+	for _, upload := range uploads {
+		if s.req.waits(upload.Size) {
+			up.waits++
+		}
 	}
 	if s.each {
 		up.waits++
 	}
+	waits := up.waits // the reader's from here on
 	up.cmd = &command{name: "APPEND", tag: x.nextTag()}
 	if !s.hand(up) {
 		return false
 	}
-	fmt.Fprintf(x.out, "%s APPEND ", up.cmd.tag)
+	x.out.WriteString(up.cmd.tag + " APPEND ")
 	if s.each {
 		fmt.Fprintf(x.out, "{%d}\r\n", len(s.req.Name))
 		if goOn, alive := s.wait(); !goOn {
@@ -198,24 +202,26 @@ func (s *sending) writeOne(up *sentUpload, upload mailbox.Upload, source io.Read
 	} else {
 		x.out.WriteString(quote(s.req.Name))
 	}
-	x.out.WriteString(" " + appendArguments(upload))
-	x.out.WriteString(literalHeader(upload.Size, wait))
-	if wait {
-		if goOn, alive := s.wait(); !goOn {
-			return alive
+	for i, upload := range uploads {
+		wait := s.req.waits(upload.Size)
+		x.out.WriteString(" " + appendArguments(upload) + literalHeader(upload.Size, wait))
+		if wait {
+			if goOn, alive := s.wait(); !goOn {
+				return alive
+			}
 		}
-	}
-	if err := x.copyLiteral(source, upload.Size); err != nil {
-		up.broken = fmt.Errorf("append: %w", err)
-		x.c.fail(fmt.Errorf("%s: %w: %w", x.c.addr, mailbox.ErrNetwork, up.broken))
-		return false
+		if err := x.copyLiteral(sources[i], upload.Size); err != nil {
+			up.broken, up.at = fmt.Errorf("append: %w", err), up.first+i
+			x.c.fail(fmt.Errorf("%s: %w: %w", x.c.addr, mailbox.ErrNetwork, up.broken))
+			return false
+		}
 	}
 	if _, err := x.out.WriteString("\r\n"); err != nil {
 		return false
 	}
 	// With LITERAL+ the buffer is flushed when it is full, or when nothing
 	// follows: small messages share packets.
-	if len(s.sent) == 0 || wait {
+	if len(s.sent) == 0 || waits > 0 || up.n > 1 {
 		return x.out.Flush() == nil
 	}
 	return true
@@ -239,7 +245,7 @@ func (s *sending) wait() (goOn, alive bool) {
 func (s *sending) read() error {
 	for up := range s.sent {
 		if up.failed != nil {
-			if err := s.done(up.i, mailbox.Appended{}, up.failed); err != nil {
+			if err := s.done(up.first, mailbox.Appended{}, up.failed); err != nil {
 				return err
 			}
 			continue
@@ -247,19 +253,35 @@ func (s *sending) read() error {
 		if err := s.answer(up); err != nil {
 			return s.explain(up, err)
 		}
-		var refusal error
-		if up.cmd.refusal != nil {
-			refusal = up.cmd.refusal
-		}
-		if err := s.done(up.i, appendedAt(up.cmd.result), refusal); err != nil {
+		if err := s.report(up); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// answer reads until the upload is answered, and passes "+" to the writer.
-func (s *sending) answer(up *sentUpload) error {
+// report tells done the answer to a command, which is that of each of its
+// uploads.
+func (s *sending) report(up *sentCommand) error {
+	var refusal error
+	if up.cmd.refusal != nil {
+		refusal = up.cmd.refusal
+	}
+	places := appendedAt(up.cmd.result, up.n)
+	for i := range up.n {
+		var at mailbox.Appended
+		if refusal == nil && places != nil {
+			at = places[i]
+		}
+		if err := s.done(up.first+i, at, refusal); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer reads until the command is answered, and passes "+" to the writer.
+func (s *sending) answer(up *sentCommand) error {
 	x := s.x
 	x.pending = append(x.pending, up.cmd)
 	for !up.cmd.answered {
@@ -277,7 +299,7 @@ func (s *sending) answer(up *sentUpload) error {
 		}
 	}
 	if up.waits > 0 {
-		// Refused instead: the writer goes on with the next message.
+		// Refused instead: the writer goes on with the next command.
 		s.goOn <- false
 	}
 	return nil
@@ -285,11 +307,11 @@ func (s *sending) answer(up *sentUpload) error {
 
 // explain prefers the writer's reason for closing the stream, which concerns a
 // message, and reports that message.
-func (s *sending) explain(up *sentUpload, err error) error {
+func (s *sending) explain(up *sentCommand, err error) error {
 	<-s.ended
 	for ; up != nil; up = <-s.sent {
 		if up.broken != nil {
-			if stop := s.done(up.i, mailbox.Appended{}, up.broken); stop != nil {
+			if stop := s.done(up.at, mailbox.Appended{}, up.broken); stop != nil {
 				return stop
 			}
 			return err
@@ -325,42 +347,21 @@ func appendArguments(upload mailbox.Upload) string {
 	return text
 }
 
-func literalHeader(size int64, waits bool) string {
-	if waits {
-		return fmt.Sprintf("{%d}\r\n", size)
-	}
-	return fmt.Sprintf("{%d+}\r\n", size)
-}
-
-// copyLiteral sends exactly size octets. A source with fewer or more is an
-// error before the literal could count as whole.
-func (x *Exchange) copyLiteral(source io.Reader, size int64) error {
-	n, err := io.CopyN(x.out, source, size)
-	if err == io.EOF {
-		return fmt.Errorf("the message has %d octets instead of %d: %w", n, size, io.ErrUnexpectedEOF)
-	}
-	if err != nil {
-		return err
-	}
-	var more [1]byte
-	if n, err := io.ReadFull(source, more[:]); n > 0 {
-		return fmt.Errorf("the message has more than %d octets", size)
-	} else if err != io.EOF {
-		return err
-	}
-	return nil
-}
-
-// appendedAt reads APPENDUID. One that is not in order tells nothing.
-// (RFC 4315, section 3)
-func appendedAt(st statusText) mailbox.Appended {
+// appendedAt reads APPENDUID, whose set is in the order of the n messages; nil
+// unless it has as many, for then it tells nothing. (RFC 4315, section 3; RFC
+// 3502, section 6.3.11)
+func appendedAt(st statusText, n int) []mailbox.Appended {
 	if st.Code != "APPENDUID" {
-		return mailbox.Appended{}
+		return nil
 	}
 	validity, uids, _ := strings.Cut(st.Args, " ")
 	set, err := parseSet([]byte(uids))
-	if err != nil || set.Len() != 1 || number32(validity) == 0 {
-		return mailbox.Appended{}
+	if err != nil || set.Len() != n || number32(validity) == 0 {
+		return nil
 	}
-	return mailbox.Appended{UIDValidity: mailbox.UIDValidity(number32(validity)), UID: set.Max()}
+	list := make([]mailbox.Appended, 0, n)
+	for uid := range set.All() {
+		list = append(list, mailbox.Appended{UIDValidity: mailbox.UIDValidity(number32(validity)), UID: uid})
+	}
+	return list
 }

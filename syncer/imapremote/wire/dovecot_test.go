@@ -155,16 +155,20 @@ func TestDovecotKeepsMessagesToTheOctet(t *testing.T) {
 	for i := range 200 {
 		messages = append(messages, fmt.Appendf(nil, "Subject: %d\r\n\r\n%s\r\n", i, strings.Repeat("z", i*37)))
 	}
-	for i, mode := range []AppendMode{AppendSync, AppendLiteralMinus, AppendLiteralPlus, AppendMulti} {
+	groups := []int{2, len(messages) - 102, 100}
+	for i, req := range []AppendRequest{
+		{Mode: AppendSync}, {Mode: AppendLiteralMinus}, {Mode: AppendLiteralPlus},
+		{Mode: AppendSync, Groups: groups}, {Mode: AppendLiteralPlus, Groups: groups},
+	} {
 		c := login(t, addr, fmt.Sprintf("octets%d", i))
-		err := c.Raw(context.Background(), func(x *Exchange) error { return roundTrip(x, messages, mode) })
+		err := c.Raw(context.Background(), func(x *Exchange) error { return roundTrip(x, messages, req) })
 		if err != nil {
-			t.Errorf("mode %d: %v", mode, err)
+			t.Errorf("mode %d, groups %v: %v", req.Mode, req.Groups, err)
 		}
 	}
 }
 
-func roundTrip(x *Exchange, messages [][]byte, mode AppendMode) error {
+func roundTrip(x *Exchange, messages [][]byte, req AppendRequest) error {
 	uploads := make([]mailbox.Upload, len(messages))
 	for i, m := range messages {
 		uploads[i] = mailbox.Upload{Size: int64(len(m)), Flags: mailbox.NewFlags(`\Seen`, "$Kept"),
@@ -172,7 +176,8 @@ func roundTrip(x *Exchange, messages [][]byte, mode AppendMode) error {
 			Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m)), nil }}
 	}
 	at := map[mailbox.UID]int{}
-	err := x.Append(AppendRequest{Name: "INBOX", Uploads: uploads, Mode: mode}, func(i int, a mailbox.Appended, err error) error {
+	req.Name, req.Uploads = "INBOX", uploads
+	err := x.Append(req, func(i int, a mailbox.Appended, err error) error {
 		at[a.UID] = i
 		return err
 	})
