@@ -45,7 +45,7 @@ type box struct {
 	staysOnServer bool
 	// appended are the UIDs that this run's uploads were given.
 	appended mailbox.UIDSet
-	// pending are the uploads that this run began.
+	// pending are the uploads that this run began, or an earlier one.
 	pending map[mailbox.Key]bool
 	// accepted are uploads that the server took without a UID to believe.
 	accepted []mailbox.LinkID

@@ -128,6 +128,7 @@ func (w *world) options() syncer.Options {
 	policy := plan.Sync()
 	policy.AllowDeletes = 1 << 30
 	return syncer.Options{
+		Calm:   time.Millisecond,
 		Policy: policy, Remote: w.model, RemoteMessages: w.model, RemoteMailboxes: w.model,
 		Local: w.disk, LocalDelivery: w.disk, LocalMessages: w.disk, LocalFolders: w.disk,
 		Base: w.state, Connections: 1 + w.random.IntN(3), Recover: true,

@@ -237,6 +237,11 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 			return err
 		}
 	}
+	for i := range b.base.Links {
+		if link := &b.base.Links[i]; link.Kind == mailbox.PendingUpload {
+			b.notePending(link.Key)
+		}
+	}
 	renames := slices.DeleteFunc(b.plan.Actions, func(a plan.Action) bool {
 		return a.Kind != plan.RenameMailboxLocal && a.Kind != plan.RenameMailboxRemote
 	})

@@ -30,6 +30,9 @@ type Options struct {
 	DryRun bool
 	// Recover says that the last run did not end cleanly.
 	Recover bool
+	// Calm is how long a mailbox must not change before an upload whose answer
+	// was lost, and which is not listed, counts as not arrived. 0: 1 s.
+	Calm time.Duration
 	// Stop, when closed, ends the run after the message at hand.
 	Stop     <-chan struct{}
 	Reporter Reporter
@@ -55,6 +58,9 @@ type Summary struct {
 // the summary, which is valid in either case.
 func Run(ctx context.Context, opts Options) (Summary, error) {
 	opts.Connections = max(opts.Connections, 1)
+	if opts.Calm == 0 {
+		opts.Calm = time.Second
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}

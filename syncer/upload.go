@@ -3,7 +3,10 @@ package syncer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"time"
 
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
@@ -18,14 +21,24 @@ const (
 	answersACommit = 250
 )
 
+// calmMax bounds how long a mailbox must be quiet before a lost upload counts
+// as not arrived.
+const calmMax = 30 * time.Second
+
 // upload appends a mailbox's messages. The state has each as pending before
-// the first octet goes out. When a connection is lost, nothing is sent again
-// before a listing has told what had arrived.
+// the first octet goes out. When a connection is lost, or another run left
+// uploads pending, nothing is sent again before a listing has told what had
+// arrived.
 func (r *run) upload(ctx context.Context, b *box, actions []plan.Action) error {
 	const tries = 5
+	actions, err := r.afterOthers(ctx, b, actions)
+	if err != nil {
+		return err
+	}
 	for attempt := 1; len(actions) > 0; attempt++ {
 		before := len(actions)
-		rest, err := r.appendAll(ctx, b, actions)
+		var gap time.Duration
+		rest, err := r.appendAll(ctx, b, actions, &gap)
 		if err == nil {
 			return nil
 		}
@@ -34,6 +47,10 @@ func (r *run) upload(ctx context.Context, b *box, actions []plan.Action) error {
 			return err
 		}
 		if err := r.reconnect(ctx, err); err != nil {
+			return err
+		}
+		if _, err := r.calm(ctx, b, mailbox.Status{}, 3*gap); err != nil {
+			r.failRest(rest, err)
 			return err
 		}
 		if actions, err = r.stillMissing(ctx, b, rest, err); err != nil {
@@ -46,19 +63,72 @@ func (r *run) upload(ctx context.Context, b *box, actions []plan.Action) error {
 	return nil
 }
 
+// afterOthers looks for what an earlier run left pending: its connection may
+// have ended just now, and the server may still be working on it.
+func (r *run) afterOthers(ctx context.Context, b *box, actions []plan.Action) ([]plan.Action, error) {
+	isPending := func(action plan.Action) bool { return b.pending[action.Key] }
+	if !slices.ContainsFunc(actions, isPending) {
+		return actions, nil
+	}
+	planned := filling(b.remote.Observation)
+	now, err := r.calm(ctx, b, planned, 0)
+	if err != nil {
+		r.failRest(actions, err)
+		return nil, err
+	}
+	if now == planned {
+		return actions, nil
+	}
+	return r.stillMissing(ctx, b, actions, mailbox.ErrIncomplete)
+}
+
+// filling is what a new message changes of a mailbox's status.
+func filling(seen mailbox.Observation) mailbox.Status {
+	return mailbox.Status{UIDValidity: seen.Status.UIDValidity, UIDNext: seen.Status.UIDNext, Messages: seen.Status.Messages}
+}
+
+// calm waits until a mailbox that was seen last has not changed for a while,
+// and returns how it is then. A server may have received many commands of a
+// connection that is lost and go on carrying them out: what is not there yet
+// may still come, and must not be sent again.
+func (r *run) calm(ctx context.Context, b *box, last mailbox.Status, quiet time.Duration) (mailbox.Status, error) {
+	const looks = 20
+	quiet = min(max(quiet, r.Calm), calmMax)
+	for range looks {
+		if err := sleep(ctx, quiet, r.Stop); err != nil {
+			return last, err
+		}
+		var seen mailbox.Observation
+		err := r.retry(ctx, func() (err error) {
+			seen, err = r.Remote.Observe(ctx, b.name, mailbox.Since{Remote: b.remote.Status}, func(mailbox.RemoteMessage) error { return nil })
+			return err
+		})
+		if err != nil {
+			return last, err
+		}
+		now := filling(seen)
+		if now == last {
+			return now, nil
+		}
+		last = now
+	}
+	return last, fmt.Errorf("%w: the mailbox keeps changing: what arrived of the uploads cannot be told", mailbox.ErrUnavailable)
+}
+
 func (r *run) failRest(actions []plan.Action, err error) {
 	for _, action := range actions {
 		r.tally.failed(action, err)
 	}
 }
 
-// appendAll appends in groups, each committed before the next.
-func (r *run) appendAll(ctx context.Context, b *box, actions []plan.Action) (rest []plan.Action, err error) {
+// appendAll appends in groups, each committed before the next. gap is the
+// longest that an answer was waited for.
+func (r *run) appendAll(ctx context.Context, b *box, actions []plan.Action, gap *time.Duration) (rest []plan.Action, err error) {
 	for _, group := range cutUploads(b, actions) {
 		if r.isStopped() {
 			return nil, mailbox.ErrStopped
 		}
-		left, err := r.appendGroup(ctx, b, group)
+		left, err := r.appendGroup(ctx, b, group, gap)
 		if err != nil {
 			return append(left, actions[len(group):]...), err
 		}
@@ -80,7 +150,7 @@ func cutUploads(b *box, actions []plan.Action) [][]plan.Action {
 }
 
 // appendGroup returns the actions without an answer if it fails.
-func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]plan.Action, error) {
+func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action, gap *time.Duration) ([]plan.Action, error) {
 	pending := mailbox.Commit{Mailbox: b.base.Known.ID}
 	uploads := make([]mailbox.Upload, len(group))
 	keys := make([]mailbox.Key, len(group))
@@ -103,10 +173,12 @@ func (r *run) appendGroup(ctx context.Context, b *box, group []plan.Action) ([]p
 	if err := r.commit(ctx, pending); err != nil {
 		return nil, err
 	}
-	b.notePending(keys)
-	answers := &answers{ctx: context.WithoutCancel(ctx), run: r, box: b, group: group, isAnswered: make([]bool, len(group))}
+	b.notePending(keys...)
+	answers := &answers{ctx: context.WithoutCancel(ctx), run: r, box: b, group: group, isAnswered: make([]bool, len(group)), last: time.Now()}
 	err := r.RemoteMessages.Append(ctx, b.name, uploads, answers.take)
 	answers.commit()
+	answers.heard()
+	*gap = max(*gap, answers.gap)
 	switch {
 	case answers.err != nil:
 		return nil, answers.err
@@ -126,8 +198,16 @@ type answers struct {
 	group      []plan.Action
 	isAnswered []bool
 	told       []*mailbox.Link // not committed yet
-	stopped    bool
-	err        error
+	// gap is the longest wait for an answer; last is when one came.
+	gap     time.Duration
+	last    time.Time
+	stopped bool
+	err     error
+}
+
+func (a *answers) heard() {
+	now := time.Now()
+	a.gap, a.last = max(a.gap, now.Sub(a.last)), now
 }
 
 // take is told of one upload.
@@ -138,6 +218,7 @@ func (a *answers) take(i int, at mailbox.Appended, err error) {
 		return
 	}
 	a.isAnswered[i] = true
+	a.heard()
 	switch {
 	case err == nil:
 		if a.box.isPlausible(at, action.Link) {
@@ -181,7 +262,7 @@ func (a *answers) missing() []plan.Action {
 }
 
 // notePending remembers which uploads the state has as pending.
-func (b *box) notePending(keys []mailbox.Key) {
+func (b *box) notePending(keys ...mailbox.Key) {
 	if b.pending == nil {
 		b.pending = map[mailbox.Key]bool{}
 	}
