@@ -213,12 +213,24 @@ func (r *run) lookAtCreated(ctx context.Context, b *box) error {
 		return err
 	}
 	b.remote.Missing, b.remote.Observation = false, seen
+	b.keepOnlyHeld()
 	if seen.Status.Messages > 0 {
 		// Somebody else made it first, or the listing had left it out: to fill
 		// it now could make messages two.
 		return fmt.Errorf("has %d messages although it was not listed: %w", seen.Status.Messages, mailbox.ErrExists)
 	}
 	return nil
+}
+
+// keepOnlyHeld takes flags from the uploads that the mailbox, which was made
+// after they were planned, cannot keep.
+func (b *box) keepOnlyHeld() {
+	for i := range b.plan.Actions {
+		if a := &b.plan.Actions[i]; a.Kind == plan.Upload {
+			a.Flags = b.remote.Holds.Keep(a.Flags)
+			a.Link.Remote = a.Flags
+		}
+	}
 }
 
 func (r *run) renameMailboxes(ctx context.Context, b *box) error {

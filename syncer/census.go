@@ -125,8 +125,10 @@ func (r *run) listBothSides(ctx context.Context) (known []mailbox.Known, listed 
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		listed, err = r.Remote.List(ctx)
-		return err
+		if listed, err = r.Remote.List(ctx); err != nil || r.Listed == nil {
+			return err
+		}
+		return r.Listed(listed)
 	})
 	group.Go(func() (err error) {
 		folders, err = r.Local.Folders(ctx)
@@ -151,7 +153,7 @@ func (r *run) changed(ctx context.Context, boxes []*box) (touched []*box, untouc
 			stamp, err := r.Local.Stamp(ctx, b.name)
 			b.localSame = err == nil && isSameStamp(known.Local, stamp)
 		}
-		if b.remoteSame && b.localSame {
+		if b.remoteSame && b.localSame && !r.Policy.Refill {
 			untouched += known.Links
 			continue
 		}

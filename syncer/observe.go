@@ -76,7 +76,7 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 		return nil
 	case b.remoteSame && !b.local.Missing:
 		b.remote.Observation = mailbox.Observation{Status: *b.listed.Status, Delta: true, Complete: true}
-		if b.localSame {
+		if b.localSame && !r.Policy.Refill {
 			return nil
 		}
 		// What the mailbox can hold is told only when it is opened; it
@@ -116,6 +116,9 @@ func (r *run) look(ctx context.Context, b *box, since mailbox.Since) error {
 func (r *run) mayPush(b *box) bool {
 	if !r.Policy.Push.Flags && !r.Policy.Push.New {
 		return false
+	}
+	if r.Policy.Refill {
+		return true
 	}
 	known := make(map[mailbox.Key]mailbox.Flags, len(b.base.Links))
 	for i := range b.base.Links {
@@ -248,6 +251,10 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 	b.plan = plan.MakeMailbox(b.base, b.local, b.remote, r.Policy)
 	b.plan.Actions = slices.Insert(b.plan.Actions, 0, renames...)
 	b.plan.Settled = b.plan.Settled && !b.halted
+	if r.Sends != nil {
+		b.plan.Choose(r.Sends)
+		b.isOut = b.base.Known.ID == 0 && len(b.plan.Actions) == 0
+	}
 	// The plan says it all from here on: what it was made of may go.
 	b.base.Links, b.remote.Messages, b.local.Messages = nil, nil, nil
 	r.tally.conflicts(b.plan.Conflicts)
@@ -263,11 +270,30 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 	if n := b.plan.TrashMissing; n > 0 {
 		r.tally.trouble(b.name, fmt.Errorf("a mailbox for deleted messages (\\Trash) is %w: %d messages that were deleted on disk stay on the server", mailbox.ErrUnsupported, n))
 	}
+	r.tellDropped(b)
 	if b.plan.Renumbered {
 		r.tally.notice(b.name, fmt.Sprintf("the server renumbered its messages (UIDVALIDITY %d -> %d); %d of %d recognised by content, nothing deleted",
 			b.base.Known.Remote.UIDValidity, b.remote.Status.UIDValidity, b.plan.Matched, b.plan.Known))
 	}
 	return nil
+}
+
+// suspicious is how many deletions nobody wonders about, as for the guards.
+const suspicious = 10
+
+// tellDropped tells of messages that a run that only pushes does not upload
+// again. A few are somebody's deletions; all of many may be a loss.
+func (r *run) tellDropped(b *box) {
+	n := b.plan.Dropped
+	if n == 0 || !r.Policy.Push.New || r.Policy.Pull.New {
+		return
+	}
+	err := fmt.Errorf("%w: %d of the %d that an earlier run left there; they are not uploaded again", mailbox.ErrGone, n, b.plan.Known)
+	if n == b.plan.Known && n > suspicious {
+		r.tally.trouble(b.name, err)
+	} else {
+		r.tally.notice(b.name, err.Error())
+	}
 }
 
 // answer fetches headers or whole messages for their hashes.

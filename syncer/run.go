@@ -24,6 +24,10 @@ type Options struct {
 	Base            Base
 	// Selects says which mailboxes take part; nil: all.
 	Selects func(mailbox.Name) bool
+	// Sends says which of the uploads are wanted; nil: all.
+	Sends func(plan.Action) bool
+	// Listed, if not nil, is handed the server's complete listing.
+	Listed func([]mailbox.Listed) error
 	// Connections is how many workers transfer at once, at least 1.
 	Connections int
 	// DryRun plans and reports, and changes nothing.

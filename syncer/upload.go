@@ -226,6 +226,7 @@ func (a *answers) take(i int, at mailbox.Appended, err error) {
 		} else {
 			a.box.accepted = append(a.box.accepted, action.Link.ID)
 		}
+		a.run.tellRedated(a.box, action, at.Redated)
 		a.told = append(a.told, action.Link)
 		a.run.carried(action.Size)
 		a.run.tally.done(action)
@@ -336,4 +337,15 @@ func uploadsOf(p plan.Plan) (unsent, arrived map[mailbox.Key]*mailbox.Link) {
 		}
 	}
 	return unsent, arrived
+}
+
+// tellRedated reports a message that has another date on the server than it
+// should, because the server does not take its own.
+func (r *run) tellRedated(b *box, action plan.Action, date mailbox.Date) {
+	if !date.Known {
+		return
+	}
+	day := func(d mailbox.Date) string { return d.Time().Format(time.DateOnly) }
+	action.Link.Date = date
+	r.tally.trouble(b.name, fmt.Errorf("message %s: the server does not take its date, %s: it has %s there", action.Key, day(action.Date), day(date)))
 }

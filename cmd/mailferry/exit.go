@@ -77,6 +77,7 @@ var exitTable = []exitRow{
 	{mailbox.ErrUnavailable, exitTemporary, "the server asks to come back later; then: %s"},
 	{mailbox.ErrNetwork, exitTemporary, "try again later: %s"},
 	{mailbox.ErrProtocol, exitFailed, "nothing is lost; try again, and with -vv if it stays: %s"},
+	{mailbox.ErrGone, exitPartly, "if they are missed, upload them once more: %s --again"},
 	{mailbox.ErrQuota, exitFailed, "make room on the server, then: %s"},
 	{fs.ErrPermission, exitFailed, "are folder and files yours? Then: %s"},
 }

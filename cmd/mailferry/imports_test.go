@@ -24,6 +24,7 @@ var rooms = map[string][]string{
 	"syncer/imapremote":      {"syncer/mailbox", "syncer/imapremote/wire"},
 	"syncer/imapremote/wire": {"syncer/mailbox"},
 	"syncer/pop3remote":      {"syncer/mailbox"},
+	"syncer/restore":         {"syncer/mailbox"},
 	"syncer/merge":           {"syncer/mailbox", "syncer/plan", "syncer"},
 	"syncer/verify":          {"syncer/mailbox"},
 	"syncer/synctest":        {"syncer/mailbox", "syncer/plan", "syncer"},
@@ -33,7 +34,7 @@ var rooms = map[string][]string{
 	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/imapremote", "syncer/imapremote/wire",
-		"syncer/pop3remote", "syncer/merge", "syncer/verify", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
+		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
 	},
 }
 

@@ -55,17 +55,20 @@ func (a *app) runJob(ctx context.Context, j job) int {
 	if errors.Is(err, state.ErrMarkerMissing) || errors.Is(err, state.ErrOtherStore) {
 		out.Guard(plan.Refusal{Reason: plan.MarkerMissing, Side: "disk"})
 	}
-	code := report.exitCode(summary, err)
-	report.tell(a.console, j.target.account.Name, j.again(), summary, err)
-	end := ui.Summary{
-		Summary: summary, Account: j.target.account.Name, Command: j.command,
-		Duration: time.Since(started), ExitCode: code, DryRun: j.flags.dryRun,
-	}
+	end := ui.Summary{Summary: summary, Account: j.target.account.Name, Command: j.command, DryRun: j.flags.dryRun}
+	return a.finish(out, report, j.again(), end, started, err)
+}
+
+// finish tells a run's end: one block for all that went wrong, and the summary.
+func (a *app) finish(out reporter, report *report, again string, end ui.Summary, started time.Time, err error) int {
+	end.ExitCode = report.exitCode(end.Summary, err)
+	report.tell(a.console, end.Account, again, end.Summary, err)
+	end.Duration = time.Since(started)
 	if err != nil {
 		end.Err = err.Error()
 	}
 	out.Summary(end)
-	return code
+	return end.ExitCode
 }
 
 func (a *app) reporter(j job) reporter {
@@ -157,6 +160,7 @@ func (a *app) runEngine(ctx context.Context, j job, account config.Account, both
 	if j.flags.dryRun {
 		return syncer.Run(ctx, options)
 	}
+	options.Listed = both.rememberListing
 	if j.pushes() {
 		options.RemoteMessages, options.RemoteMailboxes = both.remote, both.remote
 	}

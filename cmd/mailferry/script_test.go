@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 //	imap flag MAILBOX UID +FLAG|-FLAG...
 //	imap expunge MAILBOX UID...
 //	imap show MAILBOX         uid, flags and subject of each message
+//	other                     starts a second server, at $OTHER_URL
+//	other COMMAND...          what imap does, on the second server
 //	disk DIR                  folder, flags and subject of each message file
 //	exits CODE COMMAND...     runs a command that has to end with this code
 //
@@ -64,13 +66,14 @@ func runScripts(t *testing.T, start func() (server *demoServer, stop func(), err
 			}
 			env.Defer(stop)
 			env.Values["server"] = server
+			env.Values["start"], env.Values["other"] = start, &otherServer{}
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
 			env.Setenv("IMAP_URL", server.url())
 			env.Setenv("MAILFERRY_PASSWORD", demoPassword)
 			return os.Mkdir(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"imap": scriptIMAP, "disk": scriptDisk, "exits": scriptExits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"imap": scriptIMAP, "other": scriptOther, "disk": scriptDisk, "exits": scriptExits},
 	})
 }
 
@@ -91,7 +94,27 @@ func scriptExits(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func scriptIMAP(ts *testscript.TestScript, _ bool, args []string) {
-	c, err := ts.Value("server").(*demoServer).client()
+	scriptServer(ts, ts.Value("server").(*demoServer), args)
+}
+
+// otherServer is the second server of a script that asked for one.
+type otherServer struct{ *demoServer }
+
+func scriptOther(ts *testscript.TestScript, _ bool, args []string) {
+	other := ts.Value("other").(*otherServer)
+	if len(args) > 0 {
+		scriptServer(ts, other.demoServer, args)
+		return
+	}
+	server, stop, err := ts.Value("start").(func() (*demoServer, func(), error))()
+	ts.Check(err)
+	ts.Defer(stop)
+	other.demoServer = server
+	ts.Setenv("OTHER_URL", server.url())
+}
+
+func scriptServer(ts *testscript.TestScript, server *demoServer, args []string) {
+	c, err := server.client()
 	ts.Check(err)
 	defer c.Close()
 	name := args[1]
@@ -118,6 +141,7 @@ func scriptIMAP(ts *testscript.TestScript, _ bool, args []string) {
 	case "show":
 		messages, err := remoteMessages(c, name)
 		ts.Check(err)
+		fmt.Fprint(ts.Stdout()) // even if there is none
 		for _, m := range messages {
 			fmt.Fprintln(ts.Stdout(), m.UID, flagText(m), subject(string(m.BodySection[0].Bytes)))
 		}

@@ -33,13 +33,19 @@ func (r *rateFlag) Set(text string) (err error) {
 }
 
 func (f *transferFlags) add(cmd *cobra.Command) {
+	f.addHarmless(cmd)
+	flags := cmd.Flags()
+	flags.IntVar(&f.allowDeletes, "allow-deletes", 0, "confirm `N` deletions that a guard refused")
+	flags.BoolVar(&f.newStore, "new-store", false, "make a store although the folder has content, or its store is gone")
+}
+
+// addHarmless adds the flags of a command that transfers and deletes nothing.
+func (f *transferFlags) addHarmless(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "show what would be done and change nothing")
-	flags.IntVar(&f.allowDeletes, "allow-deletes", 0, "confirm `N` deletions that a guard refused")
 	flags.IntVar(&f.connections, "connections", 0, "open at most `N` connections to the server (default 4)")
 	flags.Var(&f.bandwidth, "bwlimit", "transfer at most `RATE` octets per second, such as 500k or 2M")
 	flags.StringArrayVar(&f.mailboxes, "mailbox", nil, "only mailboxes that match `PATTERN`; ! excludes; repeatable")
-	flags.BoolVar(&f.newStore, "new-store", false, "make a store although the folder has content, or its store is gone")
 }
 
 // check finishes what the flags' own types cannot say.

@@ -23,6 +23,8 @@ type sides struct {
 	remote *imapremote.Account
 	disk   *maildirout.Store
 	base   *state.Store
+	// role is the server's part on the command line, see config.Secrets.
+	role string
 	// scratch is an empty folder that stands for a store which a dry run must
 	// not make.
 	scratch string
@@ -128,6 +130,7 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 		return err
 	}
 	secrets := a.secrets(account)
+	secrets.Role = s.role
 	auth := account.Auth
 	if auth == "auto" && len(account.TokenCommand) > 0 {
 		auth = "xoauth2"

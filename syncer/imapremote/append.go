@@ -106,6 +106,8 @@ type batch struct {
 	wireName string
 	uploads  []mailbox.Upload
 	done     func(i int, at mailbox.Appended, err error)
+	// ancient are those that were refused, perhaps for their date.
+	ancient []int
 }
 
 // run answers the uploads that the server would refuse for their size by
@@ -128,11 +130,13 @@ func (b *batch) run() error {
 		groups = b.group(fits)
 	}
 	refused, err := b.send(fits, groups)
-	if err != nil || len(refused) == 0 {
+	if err == nil && len(refused) > 0 {
+		_, err = b.send(refused, nil)
+	}
+	if err != nil {
 		return err
 	}
-	_, err = b.send(refused, nil)
-	return err
+	return b.sendAncient()
 }
 
 // group says how many of the uploads go together. A literal of no octets calls
@@ -176,6 +180,8 @@ func (b *batch) send(indexes, groups []int) (refused []int, err error) {
 	err = b.x.Append(req, func(n int, at mailbox.Appended, err error) error {
 		if groups != nil && shared[n] && isOfOne(err) {
 			refused = append(refused, indexes[n])
+		} else if mayBeDate(b.uploads[indexes[n]].Date, err) {
+			b.ancient = append(b.ancient, indexes[n])
 		} else {
 			b.done(indexes[n], at, err)
 		}

@@ -41,6 +41,7 @@ func (a *Account) listRows(s *session, x *wire.Exchange) ([]wire.ListRow, error)
 	withStatus := s.caps.has("LIST-STATUS")
 	req := wire.ListRequest{
 		SpecialUse:    s.caps.has("SPECIAL-USE") && (withStatus || s.caps.has("LIST-EXTENDED")),
+		Subscribed:    s.caps.has("LIST-EXTENDED"),
 		Status:        withStatus,
 		HighestModSeq: withStatus && s.caps.hasCondStore(),
 		// Cyrus 3.6 answers STATUS (MAILBOXID) now and then with octets that

@@ -36,6 +36,8 @@ var (
 	ErrUIDValidity = errors.New("UIDs changed their meaning")
 	// ErrUnsupported: the server lacks what the operation needs.
 	ErrUnsupported = errors.New("not supported by the server")
+	// ErrGone: messages that were on the server have been deleted there.
+	ErrGone = errors.New("messages are gone from the server")
 	// ErrNoUIDPlus: messages were marked \Deleted and not expunged.
 	ErrNoUIDPlus = errors.New("the server cannot expunge single messages")
 	// ErrStopped: the user asked to stop; what is done is done.

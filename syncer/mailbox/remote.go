@@ -120,6 +120,9 @@ type Upload struct {
 type Appended struct {
 	UID         UID
 	UIDValidity UIDValidity
+	// Redated is the date that the message was given because the server does
+	// not take its own; the zero Date: it has its own.
+	Redated Date
 }
 
 // Traffic counts what an account's connections carried.

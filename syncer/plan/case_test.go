@@ -255,7 +255,7 @@ func (c *planCase) answer(q Questions) {
 
 // policy applies the case's changes to one of the named policies.
 func (c *planCase) policy(name string) Policy {
-	p := map[string]func() Policy{"sync": Sync, "backup": Backup, "mirror": Mirror}[name]()
+	p := map[string]func() Policy{"sync": Sync, "backup": Backup, "mirror": Mirror, "restore": Restore, "restore-again": restoreAgain}[name]()
 	for _, line := range c.adjust {
 		switch f := parseFields(line); f.words[0] {
 		case "on-remote-delete":
@@ -280,4 +280,11 @@ func (c *planCase) policies() []string {
 		}
 	}
 	return []string{"sync", "backup", "mirror"}
+}
+
+// restoreAgain fills up what is gone from the server.
+func restoreAgain() Policy {
+	p := Restore()
+	p.Refill = true
+	return p
 }

@@ -13,11 +13,22 @@ func (m *maker) decideLink(link *mailbox.Link) {
 	case mailbox.PendingUpload:
 		m.decidePendingUpload(link)
 	case mailbox.KeptLocal:
-		if m.local.side(link) == Gone {
-			m.forget(link)
-		}
+		m.decideKeptLocal(link)
 	case mailbox.KeptRemote, mailbox.Skipped, mailbox.PendingDownload:
 		m.decideLeftOnServer(link)
+	}
+}
+
+// decideKeptLocal leaves the file alone, unless the policy is to fill the
+// server up. What the server took and altered (Since is not 0) is not missing
+// there.
+func (m *maker) decideKeptLocal(link *mailbox.Link) {
+	_, isThere := m.fileOf(link)
+	switch {
+	case m.local.side(link) == Gone:
+		m.forget(link)
+	case m.policy.Refill && isThere && link.Since == 0 && !m.mayBeThere(link.Content, link.Date, 0):
+		m.sendAgain(link, "new-on-disk")
 	}
 }
 
@@ -137,7 +148,12 @@ func (m *maker) decideLeftOnServer(link *mailbox.Link) {
 }
 
 func (m *maker) followServer(link *mailbox.Link, rule Rule) {
+	if m.policy.Refill {
+		m.sendAgain(link, "new-on-disk")
+		return
+	}
 	if !m.policy.Pull.Deletions || m.policy.OnRemoteDelete == Keep {
+		m.plan.Dropped++
 		link.UID, link.Since = 0, 0
 		m.become(link, mailbox.KeptLocal)
 		return

@@ -34,6 +34,8 @@ type Plan struct {
 	// TrashMissing counts messages that were deleted on disk and stay on the
 	// server, because it has no \Trash that they could be moved to.
 	TrashMissing int
+	// Dropped counts messages that were deleted on the server and stay on disk.
+	Dropped int
 	// Known counts messages that both sides had.
 	Known int
 	// Unanswered are messages of which the server did not tell what Ask asked

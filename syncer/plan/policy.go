@@ -31,6 +31,9 @@ type Policy struct {
 	// Heal downloads again what is missing on disk, instead of taking it for
 	// a deletion.
 	Heal bool
+	// Refill uploads again what was on the server and is gone from it, instead
+	// of taking it for a deletion.
+	Refill bool
 	// MaxMessageSize in octets; larger messages stay where they are. 0: none.
 	MaxMessageSize int64
 	// AllowDeletes is how many deletions beyond a guard the user confirmed.
@@ -60,4 +63,14 @@ func Mirror() Policy {
 	p.Pull.Deletions = true
 	p.OnRemoteDelete = Trash
 	return p
+}
+
+// Restore pushes only: the server gets what it lacks, nothing is deleted on
+// either side and nothing comes from the server.
+func Restore() Policy {
+	return Policy{
+		Push:           Travel{New: true, Flags: true, Mailboxes: true},
+		OnRemoteDelete: Keep,
+		OnLocalDelete:  Keep,
+	}
 }

@@ -34,7 +34,10 @@ const maxSecret = 64 << 10
 // an error or a log record.
 type Secrets struct {
 	Account Account
-	Env     func(string) string
+	// Role names a second variable, MAILFERRY_PASSWORD_<Role>, for an account
+	// that a command line calls by its part in it, such as "TO"; "": none.
+	Role string
+	Env  func(string) string
 	// Prompt asks the user; nil where nobody is there to ask.
 	Prompt func(ctx context.Context, question string) (string, error)
 	// Keyring looks a password up; nil means the system's keyring.
@@ -159,6 +162,11 @@ func (s Secrets) fromFile(context.Context) (string, error) {
 func (s Secrets) fromEnvironment(context.Context) (string, error) {
 	if password := s.Env(PasswordVariable(s.Account.Name)); password != "" {
 		return password, nil
+	}
+	if s.Role != "" {
+		if password := s.Env(PasswordVariable(s.Role)); password != "" {
+			return password, nil
+		}
 	}
 	return s.Env("MAILFERRY_PASSWORD"), nil
 }

@@ -15,6 +15,8 @@ type ListRequest struct {
 	Pattern string
 	// SpecialUse asks for \Sent and the like; requires SPECIAL-USE and LIST-EXTENDED.
 	SpecialUse bool
+	// Subscribed asks for \Subscribed; requires LIST-EXTENDED.
+	Subscribed bool
 	// Status asks for MESSAGES UIDNEXT UIDVALIDITY; requires LIST-STATUS.
 	Status bool
 	// HighestModSeq and MailboxID ask for these, too, if Status; they require
@@ -70,6 +72,9 @@ func (req ListRequest) options() string {
 	var options []string
 	if req.SpecialUse {
 		options = append(options, "SPECIAL-USE")
+	}
+	if req.Subscribed {
+		options = append(options, "SUBSCRIBED")
 	}
 	if req.Status {
 		options = append(options, "STATUS "+statusItems(req.HighestModSeq, req.MailboxID))
