@@ -31,8 +31,9 @@ bench: ## benchmarks (BENCH selects), then mailferry beside other programs; BENC
 	BENCH_SCALE=$(BENCH_SCALE) BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_RESULTS=$(abspath $(BENCH_RESULTS)) \
 	  $(GO) test -run '^$$' -bench BesideOthers -benchtime 1x -timeout 6h ./cmd/mailferry
 
-long: needs ## the tests again, with longer random histories and more crash points
-	MAILFERRY_LONG=1 $(GO) test -race -count=1 -timeout 6h ./...
+long: ## the tests again, with longer random histories and more crash points
+	@testdata/ci/needs.sh long
+	MAILFERRY_LONG=1 $(GO) test -race -tags long -count=1 -timeout 6h ./...
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for package in $$($(GO) list ./...); do \

@@ -29,6 +29,7 @@
 //	syncer/imapremote    the server side, on go-imap; its wire is the shared socket
 //	maildirout           the disk side
 //	syncer/verify        compares two sides, message by message
+//	syncer/export        mbox, .eml and zip for other programs
 //	state                what both sides last agreed on
 //	cmd/mailferry        wiring and one file per command
 //

@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"syncer/restore":         {"syncer/mailbox"},
 	"syncer/merge":           {"syncer/mailbox", "syncer/plan", "syncer"},
 	"syncer/verify":          {"syncer/mailbox"},
+	"syncer/export":          {"syncer/mailbox"},
 	"syncer/synctest":        {"syncer/mailbox", "syncer/plan", "syncer"},
 	"maildirout":             {"syncer/mailbox"},
 	"state":                  {"syncer/mailbox"},
@@ -34,7 +35,11 @@ var rooms = map[string][]string{
 	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/imapremote", "syncer/imapremote/wire",
+<<<<<<< HEAD
 		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
+=======
+		"syncer/pop3remote", "syncer/merge", "syncer/verify", "syncer/export", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
+>>>>>>> 815242e (export: mbox, .eml and zip for other programs)
 	},
 }
 

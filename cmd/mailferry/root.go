@@ -101,9 +101,18 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also NO_COLOR)")
 	flags.StringVar(&a.flags.logFormat, "log-format", "text", "format of what -v tells: text or json")
 	root.AddCommand(
-		newBackupCommand(a), newSyncCommand(a), newRestoreCommand(a), newRunCommand(a), newDemoCommand(a), newUndoCommand(a),
+		newSyncCommand(a),
+		newBackupCommand(a),
+		newRestoreCommand(a),
 		newVerifyCommand(a),
-		newStateCommand(a), newConfigCommand(a), newVersionCommand(a), newCompletionCommand(a),
+		newExportCommand(a),
+		newRunCommand(a),
+		newUndoCommand(a),
+		newDemoCommand(a),
+		newStateCommand(a),
+		newConfigCommand(a),
+		newVersionCommand(a),
+		newCompletionCommand(a),
 	)
 	root.SetHelpCommand(newHelpCommand(a))
 	return root

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler for the
-# race detector, OpenSSL and Dovecot. On Debian and its kin that happens by
+# race detector, OpenSSL and Dovecot; with the argument "long" also a browser
+# and mail readers. On Debian and its kin that happens by
 # itself (as root, or where sudo asks for no password); elsewhere it says what
 # is missing. It starts no server: the tests start their own.
 set -euo pipefail
@@ -20,6 +21,12 @@ need openssl openssl ca-certificates
 need dovecot dovecot-imapd dovecot-pop3d
 if command -v dovecot >/dev/null && [[ -d /usr/lib/dovecot && ! -x /usr/lib/dovecot/pop3 ]]; then
   missing+=(dovecot-pop3d)
+fi
+if [[ ${1:-} == long ]]; then
+  need chromium chromium
+  need mutt mutt
+  need notmuch notmuch
+  need python3 python3
 fi
 if [[ ${#missing[@]} -eq 0 ]]; then
   exit 0
