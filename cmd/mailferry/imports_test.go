@@ -35,11 +35,8 @@ var rooms = map[string][]string{
 	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/imapremote", "syncer/imapremote/wire",
-<<<<<<< HEAD
-		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
-=======
-		"syncer/pop3remote", "syncer/merge", "syncer/verify", "syncer/export", "maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
->>>>>>> 815242e (export: mbox, .eml and zip for other programs)
+		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "syncer/export",
+		"maildirout", "state", "cmd/internal/config", "cmd/internal/ui",
 	},
 }
 
