@@ -9,6 +9,7 @@ import (
 
 	"mailferry/cmd/internal/config"
 	"mailferry/cmd/internal/ui"
+	"mailferry/maildirout"
 	"mailferry/state"
 	"mailferry/syncer"
 	"mailferry/syncer/imapremote"
@@ -154,25 +155,15 @@ func (r *restoring) openState(ctx context.Context) (err error) {
 }
 
 // chooseNames decides what the store's mailboxes are called there.
-func (r *restoring) chooseNames(ctx context.Context) error {
-	folders, err := r.both.disk.Folders(ctx)
-	if err != nil {
-		return err
-	}
+func (r *restoring) chooseNames(ctx context.Context) (err error) {
 	rules := r.flags.rules
 	rules.Earlier = map[mailbox.Name]mailbox.Name{}
 	if err := r.both.base.ReadAside(namesFile, &rules.Earlier); err != nil {
 		return err
 	}
 	r.known = rules
-	store := make([]mailbox.Listed, len(folders))
-	for i, name := range folders {
-		store[i] = mailbox.Listed{Name: name, Attributes: r.traits[name].Uses}
-	}
-	remote := r.both.remote
-	target := restore.Target{Listed: r.listed, Separator: remote.Separator(), Allows: remote.Allows}
-	if r.choices, err = restore.Names(store, rules, target); err != nil {
-		return usageError{err}
+	if r.choices, err = nameChoices(ctx, r.both.disk, r.traits, rules, r.listed, r.both.remote); err != nil {
+		return err
 	}
 	names := map[mailbox.Name]mailbox.Name{}
 	for _, c := range r.choices {
@@ -200,6 +191,23 @@ func (r *restoring) chooseNames(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// nameChoices decides what a store's mailboxes are called on another server.
+func nameChoices(ctx context.Context, disk *maildirout.Store, traits map[mailbox.Name]trait, rules restore.Rules, listed []mailbox.Listed, remote *imapremote.Account) ([]restore.Choice, error) {
+	folders, err := disk.Folders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	store := make([]mailbox.Listed, len(folders))
+	for i, name := range folders {
+		store[i] = mailbox.Listed{Name: name, Attributes: traits[name].Uses}
+	}
+	choices, err := restore.Names(store, rules, restore.Target{Listed: listed, Separator: remote.Separator(), Allows: remote.Allows})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return choices, nil
 }
 
 // findMessages looks for the messages that --message names.

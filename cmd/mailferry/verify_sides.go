@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,8 +13,15 @@ import (
 
 	"mailferry/cmd/internal/config"
 	"mailferry/state"
+	"mailferry/syncer/imapremote"
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/restore"
 	"mailferry/syncer/verify"
 )
+
+// roleAgainst is the part that the server in --against plays: its password may
+// be in MAILFERRY_PASSWORD_AGAINST.
+const roleAgainst = "AGAINST"
 
 // verifyStore compares one account's store.
 func (a *app) verifyStore(ctx context.Context, t target, f verifyFlags) int {
@@ -36,7 +44,7 @@ func (a *app) compareStore(ctx context.Context, t target, f verifyFlags, v *veri
 	if f.against == "" || f.both {
 		opts.Linked = true
 		one := finding{here: "store", there: serverName(account), ownServer: true}
-		if err := a.compareWith(ctx, v, one, account, opts); err != nil {
+		if err := a.compareWith(ctx, v, one, account, "", opts); err != nil {
 			return err
 		}
 	}
@@ -49,7 +57,51 @@ func (a *app) compareStore(ctx context.Context, t target, f verifyFlags, v *veri
 	}
 	other = f.over(other)
 	opts.Linked = false
-	return a.compareWith(ctx, v, finding{here: "store", there: serverName(other)}, other, opts)
+	return a.withServer(ctx, v, other, roleAgainst, func(there *verify.Server, remote *imapremote.Account) error {
+		names, err := a.namesThere(ctx, both, other, remote)
+		if err != nil {
+			return err
+		}
+		opts.There = there
+		opts.Translate = func(name mailbox.Name) mailbox.Name { return cmp.Or(names[name], name) }
+		return a.compare(ctx, v, finding{here: "store", there: serverName(other)}, opts)
+	})
+}
+
+// namesThere are the names that a restore gave the store's mailboxes on another
+// server, or would give them.
+func (a *app) namesThere(ctx context.Context, both *sides, other config.Account, remote *imapremote.Account) (map[mailbox.Name]mailbox.Name, error) {
+	rules := restore.Rules{Earlier: map[mailbox.Name]mailbox.Name{}}
+	url := identityURL(other)
+	known, err := state.Open(ctx, state.Options{
+		Dir: both.base.ServerDir(url), Identity: state.Identity{Account: other.Name, URL: url},
+		ReadOnly: true, Unlocked: true, Now: time.Now, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(known.ReadAside(namesFile, &rules.Earlier), known.Close()); err != nil {
+		return nil, err
+	}
+	listed, err := remote.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	traits, err := readTraits(both.base)
+	if err != nil {
+		return nil, err
+	}
+	choices, err := nameChoices(ctx, both.disk, traits, rules, listed, remote)
+	if err != nil {
+		return nil, err
+	}
+	names := map[mailbox.Name]mailbox.Name{}
+	for _, c := range choices {
+		if c.Err == nil {
+			names[c.From] = c.To
+		}
+	}
+	return names, nil
 }
 
 // verifyServers compares two servers without a store.
@@ -72,15 +124,15 @@ func (a *app) compareServers(ctx context.Context, url string, f verifyFlags, v *
 	}
 	first, second = f.over(first), f.over(second)
 	v.account = first.Name
-	return a.withServer(ctx, v, first, func(here *verify.Server) error {
+	return a.withServer(ctx, v, first, "", func(here *verify.Server, _ *imapremote.Account) error {
 		opts := verify.Options{Here: here, Selects: first.Mailboxes.Selects, Workers: first.Connections}
-		return a.compareWith(ctx, v, finding{here: serverName(first), there: serverName(second)}, second, opts)
+		return a.compareWith(ctx, v, finding{here: serverName(first), there: serverName(second)}, second, roleAgainst, opts)
 	})
 }
 
 // compareWith adds a server as the second side.
-func (a *app) compareWith(ctx context.Context, v *verification, one finding, account config.Account, opts verify.Options) error {
-	return a.withServer(ctx, v, account, func(there *verify.Server) error {
+func (a *app) compareWith(ctx context.Context, v *verification, one finding, account config.Account, role string, opts verify.Options) error {
+	return a.withServer(ctx, v, account, role, func(there *verify.Server, _ *imapremote.Account) error {
 		opts.There = there
 		return a.compare(ctx, v, one, opts)
 	})
@@ -88,8 +140,8 @@ func (a *app) compareWith(ctx context.Context, v *verification, one finding, acc
 
 // withServer logs in, read-only, and remembers what was read of the server in
 // case that the comparison does not come to its end.
-func (a *app) withServer(ctx context.Context, v *verification, account config.Account, do func(*verify.Server) error) (err error) {
-	var both sides
+func (a *app) withServer(ctx context.Context, v *verification, account config.Account, role string, do func(*verify.Server, *imapremote.Account) error) (err error) {
+	both := sides{role: role}
 	if err := both.openRemote(ctx, a, account, true); err != nil {
 		return err
 	}
@@ -110,7 +162,7 @@ func (a *app) withServer(ctx context.Context, v *verification, account config.Ac
 		}
 	}
 	before := both.remote.Traffic()
-	err = do(verify.NewServer(both.remote, account.Connections, journal))
+	err = do(verify.NewServer(both.remote, account.Connections, journal), both.remote)
 	after := both.remote.Traffic()
 	v.traffic.OctetsDown += after.OctetsDown - before.OctetsDown
 	v.traffic.OctetsUp += after.OctetsUp - before.OctetsUp

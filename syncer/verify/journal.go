@@ -53,7 +53,7 @@ func OpenJournal(path string, now time.Time) (*Journal, error) {
 			return nil, err
 		}
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("verification's journal: %w", err)
 	}
@@ -81,11 +81,7 @@ func (j *Journal) load() error {
 		j.known[key] = entry
 		valid += int64(len(line))
 	}
-	if err := j.file.Truncate(valid); err != nil {
-		return err
-	}
-	_, err := j.file.Seek(valid, io.SeekStart)
-	return err
+	return j.file.Truncate(valid)
 }
 
 func parseJournalLine(line string) (journalKey, journalEntry, bool) {
@@ -144,7 +140,7 @@ func (j *Journal) Close(complete bool) error {
 	}
 	err := errors.Join(j.flush(), j.file.Close())
 	if complete {
-		err = errors.Join(err, os.Remove(j.file.Name()))
+		err = errors.Join(err, RemoveJournal(j.file.Name()))
 	}
 	return err
 }
