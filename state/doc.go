@@ -6,6 +6,7 @@
 //	lock         held with flock while a run is at work; names its process
 //	state.db     the links and checkpoints, in SQLite, with the last runs
 //	generation   how many changes state.db has seen
+//	archived     which contents an archive took from the server
 //
 // and the machine's own folder of notes holds one small file for each store,
 // which says that it was made, so that an unmounted disk is not taken for an

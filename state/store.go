@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"mailferry/syncer/mailbox"
 )
 
 const stateFile = "state.db"
@@ -65,7 +67,8 @@ type Store struct {
 	root       root
 	rebuilt    string
 	running    *Run
-	clean      bool // how the run before this one ended
+	marks      mailbox.Marks // nil: not read yet
+	clean      bool          // how the run before this one ended
 }
 
 // Open opens the store, makes it where the folder is missing or empty, and
@@ -145,6 +148,11 @@ func (s *Store) create(ctx context.Context) error {
 	layout := s.options.Identity.Layout
 	if layout == "" {
 		layout = "fs"
+	}
+	if s.marker.isAnother(s.options.Identity) {
+		if err := forgetMarks(s.control); err != nil {
+			return err
+		}
 	}
 	s.marker = Marker{UUID: id, Identity: s.options.Identity, Created: s.options.Now().UTC().Truncate(time.Second)}
 	s.marker.Layout = layout

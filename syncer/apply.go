@@ -23,6 +23,9 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 	}
 	boxes = taking(boxes)
 	nest(boxes)
+	if err := r.markReturned(ctx, boxes); err != nil {
+		return err
+	}
 	if err := r.transfer(ctx, boxes); err != nil {
 		return err
 	}
@@ -31,6 +34,7 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 		r.moveMessages,
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, boxes, r.changeFlags) },
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.removeMessages) },
+		r.archive,
 		r.deleteMailboxes,
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.settle) },
 	} {
@@ -107,7 +111,7 @@ func (r *run) ready(ctx context.Context, b *box) error {
 func (r *run) prepare(ctx context.Context, b *box) error {
 	known := &b.base.Known
 	if known.ID == 0 {
-		if b.remote.Missing && !r.Policy.Push.Mailboxes {
+		if b.remote.Missing && !r.Policy.Push.Mailboxes && len(b.plan.Put) == 0 {
 			b.isOut = true // a folder that this policy leaves alone
 			return nil
 		}

@@ -153,7 +153,7 @@ func (r *run) changed(ctx context.Context, boxes []*box) (touched []*box, untouc
 			stamp, err := r.Local.Stamp(ctx, b.name)
 			b.localSame = err == nil && isSameStamp(known.Local, stamp)
 		}
-		if b.remoteSame && b.localSame && !r.Policy.Refill {
+		if b.remoteSame && b.localSame && !r.Policy.LooksAtAll() {
 			untouched += known.Links
 			continue
 		}

@@ -81,7 +81,7 @@ func groupByChange(actions []plan.Action, holds mailbox.Holds) []flagGroup {
 }
 
 func (r *run) changeFlagsRemote(ctx context.Context, b *box) error {
-	actions := b.actions(plan.FlagRemote)
+	actions := slices.DeleteFunc(slices.Clone(b.actions(plan.FlagRemote)), plan.Action.IsArchival)
 	if len(actions) == 0 {
 		return nil
 	}

@@ -131,7 +131,7 @@ func (w *world) options() syncer.Options {
 		Calm:   time.Millisecond,
 		Policy: policy, Remote: w.model, RemoteMessages: w.model, RemoteMailboxes: w.model,
 		Local: w.disk, LocalDelivery: w.disk, LocalMessages: w.disk, LocalFolders: w.disk,
-		Base: w.state, Connections: 1 + w.random.IntN(3), Recover: true,
+		Base: w.state, Marks: w.state, Connections: 1 + w.random.IntN(3), Recover: true,
 		Reporter: trail{w}, Now: time.Now,
 	}
 }

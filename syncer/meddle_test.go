@@ -2,6 +2,7 @@ package syncer_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 )
 
 // TestMeddledHistoriesLoseNothing is the history test for what a person does
-// to a store over the years: sync, backup and mirror take turns, some mailboxes
+// to a store over the years: sync, backup, mirror and archive take turns, some mailboxes
 // are left out, limits change, and both clients change mail in the middle of
 // runs that are killed and cut off. No run may lose what nobody deleted, a dry
 // run and a guard change nothing, and a backup deletes nothing.
@@ -61,7 +62,15 @@ func (w *world) meddling() syncer.Options {
 	o.Connections = 1
 	o.Local = rested{w.disk}
 	allow := o.Policy.AllowDeletes
-	switch w.random.IntN(8) {
+	switch w.random.IntN(10) {
+	case 5, 6:
+		o.Policy = plan.Archive(w.someLimits())
+		if w.random.IntN(4) == 0 {
+			o.Policy.OnLocalDelete, o.Remote = plan.Trash, withTrash{w.model}
+		}
+	case 7:
+		o.Policy = plan.Backup()
+		o.Policy.BringBack = w.someFiles()
 	case 0:
 		o.Policy = plan.Backup()
 	case 1:
@@ -81,10 +90,37 @@ func (w *world) meddling() syncer.Options {
 		hidden, _ := pick(w, someNames)
 		o.Selects = func(name mailbox.Name) bool { return name != hidden && !name.IsBelow(hidden) }
 	}
-	if !o.Policy.Push.New {
+	if !o.Policy.Push.New && !o.Policy.LooksAtAll() {
 		o.RemoteMessages, o.RemoteMailboxes = nil, nil
 	}
 	return o
+}
+
+func (w *world) someLimits() plan.Retention {
+	limits := plan.Retention{KeepFlagged: w.random.IntN(2) == 0, KeepLatest: w.random.IntN(3), SeenOnly: w.random.IntN(4) == 0}
+	if w.random.IntN(3) == 0 {
+		limits.Before, limits.Now = mailbox.Date{Unix: 1e9 + 1, Known: true}, mailbox.Date{Unix: 1e9 + 5, Known: true}
+	}
+	if w.random.IntN(4) == 0 {
+		limits.Free, limits.HasFree = int64(w.random.IntN(100)), true
+	}
+	if w.random.IntN(4) == 0 {
+		limits.LeaveFor, limits.Machine = []string{"here", "there"}[:1+w.random.IntN(2)], "here"
+	}
+	return limits
+}
+
+// someFiles are the keys of every other file.
+func (w *world) someFiles() map[mailbox.Key]bool {
+	keys := map[mailbox.Key]bool{}
+	for _, name := range w.reader.Names() {
+		for _, f := range w.reader.Files(name) {
+			if w.random.IntN(2) == 0 {
+				keys[f.Key] = true
+			}
+		}
+	}
+	return keys
 }
 
 func (w *world) meddledRun() {
@@ -125,7 +161,7 @@ func (w *world) meddledRun() {
 	}
 	summary, err := syncer.Run(context.Background(), o)
 	w.note("  %+v, %v", summary, err)
-	if o.Policy.Heal && (summary.Uploaded+summary.FlagsRemote+summary.ExpungedRemote > 0 || summary.RemovedLocal > 0 && !o.Policy.Pull.Deletions) {
+	if o.Policy.Heal && !o.Policy.LooksAtAll() && (summary.Uploaded+summary.FlagsRemote+summary.ExpungedRemote > 0 || summary.RemovedLocal > 0 && !o.Policy.Pull.Deletions) {
 		w.t.Errorf("a backup that changes: %+v", summary)
 	}
 	w.model.Interrupt(nil)
@@ -196,10 +232,26 @@ func (w *world) comeToRest() {
 // deleted or moved under changing policies may be on one side only.
 func (w *world) checkMeddled() {
 	found := w.everything()
+	marks, err := w.state.Marks(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	for content, fate := range w.fate {
 		c := found[content]
 		if c == nil {
 			c = &copies{}
+		}
+		if marks[sha256.Sum256([]byte(content))] != mailbox.Unmarked {
+			// An archive's: at most once on the server, and not uploaded again.
+			switch {
+			case !fate.deleted && len(c.disk) == 0:
+				w.t.Errorf("archived and not on disk: %.20q: server %v", content, c.server)
+			case slices.Contains(c.disk, "Trash"), slices.Contains(c.server, "Trash"):
+				// Moved there, and \Trash is a mailbox like any other.
+			case !fate.moved && !fate.deleted && (len(c.server) > 1 || len(c.disk) > 1):
+				w.t.Errorf("archived, and more than once: %.20q: server %v, disk %v", content, c.server, c.disk)
+			}
+			continue
 		}
 		label := fmt.Sprintf("%.20q: server %v, disk %v", content, c.server, c.disk)
 		switch {

@@ -15,10 +15,10 @@ func (r *run) recogniseMoves(ctx context.Context, boxes []*box) error {
 	if !r.Policy.Pull.Deletions && !r.Policy.Push.Deletions {
 		return nil
 	}
-	plans := make([]*plan.Plan, len(boxes))
+	plans := plansOf(boxes)
 	byName := map[mailbox.Name]*box{}
-	for i, b := range boxes {
-		plans[i], byName[b.name] = &b.plan, b
+	for _, b := range boxes {
+		byName[b.name] = b
 	}
 	headers := plan.Moved{}
 	for name, uids := range plan.AskMoved(plans) {
@@ -59,8 +59,8 @@ func (r *run) moveMessages(ctx context.Context, boxes []*box) error {
 		for _, action := range from.actions(plan.MoveLocal, plan.MoveRemote) {
 			to := byName[action.To]
 			switch {
-			case action.IsDeletion():
-				continue // into the server's \Trash: removeMessages' business
+			case action.IsDeletion(), action.IsArchival():
+				continue // into the server's \Trash: removeMessages' and archive's business
 			case from.isOut || to == nil || to.isOut:
 				r.tally.stale(action)
 				r.haltBoth(from, to)

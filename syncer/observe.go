@@ -74,9 +74,9 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 	case b.remote.Missing:
 		b.remote.Observation = mailbox.Observation{Complete: true, HasPresent: true, Holds: everything}
 		return nil
-	case b.remoteSame && !b.local.Missing:
+	case b.remoteSame && !b.local.Missing && !r.asksMachines():
 		b.remote.Observation = mailbox.Observation{Status: *b.listed.Status, Delta: true, Complete: true}
-		if b.localSame && !r.Policy.Refill {
+		if b.localSame && !r.Policy.Refill && len(r.Policy.BringBack) == 0 {
 			return nil
 		}
 		// What the mailbox can hold is told only when it is opened; it
@@ -86,8 +86,9 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 		}
 	}
 	since := sinceOf(b.base)
-	if b.local.Missing {
-		// The messages may all have to be fetched again: everything is asked.
+	if b.local.Missing || r.asksMachines() {
+		// The messages may all have to be fetched again, or the base does not
+		// know which machines have a copy: everything is asked.
 		since = mailbox.Since{}
 	}
 	if err := r.look(ctx, b, since); err != nil {
@@ -114,6 +115,9 @@ func (r *run) look(ctx context.Context, b *box, since mailbox.Since) error {
 
 // mayPush reports whether the disk has anything that the base does not know.
 func (r *run) mayPush(b *box) bool {
+	if len(r.Policy.BringBack) > 0 {
+		return true
+	}
 	if !r.Policy.Push.Flags && !r.Policy.Push.New {
 		return false
 	}
@@ -268,7 +272,10 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 		r.tally.trouble(b.name, fmt.Errorf("%w: the server does not hand over %d messages that may be on disk already; they stay as they are", mailbox.ErrProtocol, n))
 	}
 	if n := b.plan.TrashMissing; n > 0 {
-		r.tally.trouble(b.name, fmt.Errorf("a mailbox for deleted messages (\\Trash) is %w: %d messages that were deleted on disk stay on the server", mailbox.ErrUnsupported, n))
+		r.tally.trouble(b.name, fmt.Errorf("a mailbox for deleted messages (\\Trash) is %w: %d messages that would go there stay on the server", mailbox.ErrUnsupported, n))
+	}
+	if b.plan.MachinesUnsupported {
+		r.tally.trouble(b.name, fmt.Errorf("keywords of one's own are %w here (PERMANENTFLAGS has no \\*), so leave_for cannot work: nothing is archived", mailbox.ErrUnsupported))
 	}
 	r.tellDropped(b)
 	if b.plan.Renumbered {

@@ -147,3 +147,12 @@ type Base interface {
 	// durable.
 	Commit(ctx context.Context, commits ...mailbox.Commit) error
 }
+
+// Marks is what a store remembers of contents for good, beside the state and
+// surviving its loss.
+type Marks interface {
+	// Marks returns all marks.
+	Marks(ctx context.Context) (mailbox.Marks, error)
+	// Mark gives contents a mark; when it returns, that is durable.
+	Mark(ctx context.Context, mark mailbox.Mark, contents []mailbox.Hash) error
+}

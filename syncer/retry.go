@@ -44,7 +44,8 @@ func isFatal(err error) bool {
 	var state *stateError
 	var disk *diskError
 	var offline *offlineError
-	return errors.As(err, &state) || errors.As(err, &disk) || errors.As(err, &offline) ||
+	var alarm *AlarmError
+	return errors.As(err, &alarm) || errors.As(err, &state) || errors.As(err, &disk) || errors.As(err, &offline) ||
 		errors.Is(err, mailbox.ErrStopped) || errors.Is(err, mailbox.ErrAuth) || errors.Is(err, mailbox.ErrTLS) ||
 		errors.Is(err, context.Canceled)
 }

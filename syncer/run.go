@@ -22,6 +22,8 @@ type Options struct {
 	LocalMessages   LocalMessages
 	LocalFolders    LocalFolders
 	Base            Base
+	// Marks may be nil for a store that never was an archive.
+	Marks Marks
 	// Selects says which mailboxes take part; nil: all.
 	Selects func(mailbox.Name) bool
 	// Sends says which of the uploads are wanted; nil: all.
@@ -32,6 +34,9 @@ type Options struct {
 	Connections int
 	// DryRun plans and reports, and changes nothing.
 	DryRun bool
+	// Foretell, if not nil, is told what an archive takes from the server
+	// before anything is done. Its error ends the run.
+	Foretell func(losses []plan.Loss) error
 	// Recover says that the last run did not end cleanly.
 	Recover bool
 	// Calm is how long a mailbox must not change before an upload whose answer
@@ -105,7 +110,13 @@ func (r *run) straight(ctx context.Context) error {
 	if err := r.recogniseMoves(ctx, boxes); err != nil {
 		return err
 	}
+	if err := r.recogniseArchived(ctx, boxes); err != nil {
+		return err
+	}
 	r.guard(boxes, untouched)
+	if err := r.foretell(boxes); err != nil {
+		return err
+	}
 	if r.DryRun {
 		r.reportPlanned(boxes)
 		return nil
@@ -121,11 +132,7 @@ func (r *run) straight(ctx context.Context) error {
 
 // guard takes deletions out of the plans that need the user's word.
 func (r *run) guard(boxes []*box, untouched int) {
-	plans := make([]*plan.Plan, len(boxes))
-	for i, b := range boxes {
-		plans[i] = &b.plan
-	}
-	for _, refusal := range plan.Guard(plans, untouched, r.Policy.AllowDeletes) {
+	for _, refusal := range plan.Guard(plansOf(boxes), untouched, r.Policy.AllowDeletes) {
 		r.tally.refused(refusal)
 	}
 }

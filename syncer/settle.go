@@ -66,6 +66,9 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 	if err != nil {
 		return plan.Plan{}, plan.Remote{}, &stateError{err}
 	}
+	// What an archive lets go is decided once a run.
+	policy := r.Policy
+	policy.Retention = nil
 	again := &box{name: b.name, base: plan.Base{Known: b.base.Known, Links: links}, remote: plan.Remote{Trash: b.remote.Trash}}
 	again.base.Known.Remote = b.remote.Status
 	again.base.Known.HasRemote = true
@@ -74,7 +77,7 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 		return plan.Plan{}, plan.Remote{}, err
 	}
 	for range 3 {
-		questions := plan.Ask(again.base, again.local, again.remote, r.Policy)
+		questions := plan.Ask(again.base, again.local, again.remote, policy)
 		if questions.IsEmpty() {
 			break
 		}
@@ -82,7 +85,7 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 			return plan.Plan{}, plan.Remote{}, err
 		}
 	}
-	return plan.Make(again.base, again.local, again.remote, r.Policy), again.remote, nil
+	return plan.Make(again.base, again.local, again.remote, policy), again.remote, nil
 }
 
 // keepAltered deals with uploads that the server took and of which a listing

@@ -68,8 +68,9 @@ func (d described) isDescribed(floor mailbox.UID) bool {
 }
 
 func (d described) message() mailbox.RemoteMessage {
+	flags, machines := mailbox.SplitMachines(d.flags)
 	return mailbox.RemoteMessage{
-		UID: d.uid, Flags: d.flags, ModSeq: d.modSeq, Size: d.size, Date: d.date,
+		UID: d.uid, Flags: flags, Machines: machines, ModSeq: d.modSeq, Size: d.size, Date: d.date,
 		HasFlags: d.hasFlags, HasSize: d.hasSize,
 	}
 }

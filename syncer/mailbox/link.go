@@ -23,15 +23,20 @@ const (
 	// listing that shows the message makes it Linked.
 	PendingUpload
 	// KeptLocal: the server's copy is gone and the local one stays for good,
-	// as the policy says. It is neither uploaded nor missed.
+	// as the policy says: a backup's or an archive's message. It is neither
+	// uploaded nor missed.
 	KeptLocal
 	// KeptRemote: the local copy is gone and the server's one stays.
 	KeptRemote
 	// Skipped: left on the server because it is over max_message_size.
 	Skipped
+	// PendingExpunge: Key is proved to hold the message, and the archive was
+	// about to expunge UID, or did, or could only mark it \Deleted. A listing
+	// tells: once the message is gone it is KeptLocal.
+	PendingExpunge
 )
 
-var linkKindNames = [...]string{"linked", "pending-download", "pending-upload", "kept-local", "kept-remote", "skipped"}
+var linkKindNames = [...]string{"linked", "pending-download", "pending-upload", "kept-local", "kept-remote", "skipped", "pending-expunge"}
 
 func (k LinkKind) String() string {
 	if int(k) < len(linkKindNames) {

@@ -78,9 +78,12 @@ type Content struct {
 
 // RemoteMessage is a message as the server described it.
 type RemoteMessage struct {
-	UID    UID
-	Flags  Flags
-	ModSeq ModSeq
+	UID   UID
+	Flags Flags
+	// Machines are the keywords of machines that have a verified copy; they
+	// are not in Flags.
+	Machines Flags
+	ModSeq   ModSeq
 	// HasFlags and HasSize say whether the server answered these items.
 	HasFlags, HasSize bool
 	Size              int64

@@ -96,7 +96,7 @@ func TestSameInstantNeedsTwoKnownDates(t *testing.T) {
 }
 
 func TestLinkKindsAreWhatIsStored(t *testing.T) {
-	for i, want := range []string{"linked", "pending-download", "pending-upload", "kept-local", "kept-remote", "skipped", "LinkKind(6)"} {
+	for i, want := range []string{"linked", "pending-download", "pending-upload", "kept-local", "kept-remote", "skipped", "pending-expunge", "LinkKind(7)"} {
 		if got := LinkKind(i).String(); got != want {
 			t.Errorf("kind %d is %q, want %q", i, got, want)
 		}

@@ -23,6 +23,7 @@ type planCase struct {
 	content map[mailbox.UID]string
 	noID    map[mailbox.UID]bool
 	silent  mailbox.UIDSet // messages of which no question is answered
+	marks   mailbox.Marks
 }
 
 // contentOf makes a message of its name: what precedes "/" is the header.
@@ -106,7 +107,7 @@ func (f fields) content() mailbox.Content {
 
 func parseCase(t testing.TB, sections map[string]string) *planCase {
 	t.Helper()
-	c := &planCase{content: map[mailbox.UID]string{}, noID: map[mailbox.UID]bool{}}
+	c := &planCase{content: map[mailbox.UID]string{}, noID: map[mailbox.UID]bool{}, marks: mailbox.Marks{}}
 	c.base.Known = mailbox.Known{ID: 1, Name: "Work"}
 	parsers := map[string]func(string){
 		"policy": func(line string) { c.adjust = append(c.adjust, line) },
@@ -153,7 +154,7 @@ func (c *planCase) parseBase(line string) {
 }
 
 func parseKind(text string) mailbox.LinkKind {
-	for kind := mailbox.Linked; kind <= mailbox.Skipped; kind++ {
+	for kind := mailbox.Linked; kind <= mailbox.PendingExpunge; kind++ {
 		if kind.String() == text {
 			return kind
 		}
@@ -209,6 +210,7 @@ func (c *planCase) parseServer(line string) {
 		row := mailbox.RemoteMessage{
 			UID: mailbox.UID(uid), Flags: f.flags("flags", mailbox.Flags{}), HasFlags: !f.has("noflags"),
 			HasSize: !f.has("nosize"), Size: f.number("size", defaultSize), Date: f.date(),
+			Machines: f.flags("machines", mailbox.Flags{}),
 		}
 		if !row.HasSize {
 			row.Size = 0
@@ -255,7 +257,10 @@ func (c *planCase) answer(q Questions) {
 
 // policy applies the case's changes to one of the named policies.
 func (c *planCase) policy(name string) Policy {
-	p := map[string]func() Policy{"sync": Sync, "backup": Backup, "mirror": Mirror, "restore": Restore, "restore-again": restoreAgain}[name]()
+	p := map[string]func() Policy{
+		"sync": Sync, "backup": Backup, "mirror": Mirror, "restore": Restore, "restore-again": restoreAgain,
+		"archive": func() Policy { return Archive(Retention{KeepFlagged: true}) },
+	}[name]()
 	for _, line := range c.adjust {
 		switch f := parseFields(line); f.words[0] {
 		case "on-remote-delete":
@@ -265,11 +270,56 @@ func (c *planCase) policy(name string) Policy {
 		case "max":
 			p.MaxMessageSize, _ = strconv.ParseInt(f.words[1], 10, 64)
 		case "only":
+		case "bring-back":
+			p.BringBack = map[mailbox.Key]bool{mailbox.Key(f.words[1]): true}
+		case "marked":
+			mark := map[string]mailbox.Mark{"archived": mailbox.Archived, "returned": mailbox.Returned}[f.words[1]]
+			c.marks[contentOf(f.words[2], f.number("size", defaultSize)).Hash] = mark
 		default:
-			panic("policy: " + line)
+			limits := p.Retention
+			if limits == nil {
+				limits = &Retention{}
+			}
+			if !limit(limits, f) {
+				panic("policy: " + line)
+			}
 		}
 	}
 	return p
+}
+
+// limit reads one limit of an archive.
+func limit(r *Retention, f fields) bool {
+	n := func() int64 {
+		n, err := strconv.ParseInt(f.words[1], 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		return n
+	}
+	switch f.words[0] {
+	case "before":
+		r.Before = mailbox.Date{Unix: n(), Known: true}
+	case "now":
+		r.Now = mailbox.Date{Unix: n(), Known: true}
+	case "last-run":
+		r.LastRun = mailbox.Date{Unix: n(), Known: true}
+	case "keep-latest":
+		r.KeepLatest = int(n())
+	case "free":
+		r.Free, r.HasFree = n(), true
+	case "seen-only":
+		r.SeenOnly = true
+	case "flagged-too":
+		r.KeepFlagged = false
+	case "leave-for":
+		r.LeaveFor = strings.Split(f.words[1], ",")
+	case "machine":
+		r.Machine = f.words[1]
+	default:
+		return false
+	}
+	return true
 }
 
 // policies are those that the case is planned for.

@@ -19,15 +19,21 @@ func (m *maker) decideLink(link *mailbox.Link) {
 	}
 }
 
-// decideKeptLocal leaves the file alone, unless the policy is to fill the
-// server up. What the server took and altered (Since is not 0) is not missing
-// there.
+// decideKeptLocal leaves the file alone, unless it is asked for or the policy is
+// to fill the server up. What the server took and altered (Since is not 0) is
+// not missing there.
 func (m *maker) decideKeptLocal(link *mailbox.Link) {
-	_, isThere := m.fileOf(link)
+	file, isThere := m.fileOf(link)
 	switch {
 	case m.local.side(link) == Gone:
 		m.forget(link)
-	case m.policy.Refill && isThere && link.Since == 0 && !m.mayBeThere(link.Content, link.Date, 0):
+	case !isThere:
+	case m.policy.BringBack[link.Key] && m.mayBeThere(link.Content, link.Date, 0):
+		m.plan.Settled = false
+	case m.policy.BringBack[link.Key]:
+		file.Content, file.Date = link.Content, link.Date
+		m.send(file, link, BroughtBack)
+	case m.policy.Refill && link.Since == 0 && !m.mayBeThere(link.Content, link.Date, 0):
 		m.sendAgain(link, "new-on-disk")
 	}
 }
@@ -224,6 +230,9 @@ func (m *maker) decideNewFiles() {
 		case m.files[file.Key]:
 		case !m.policy.Push.New:
 			m.plan.LocalSettled = false
+			if !file.Content.Hash.IsZero() {
+				m.plan.Strange = append(m.plan.Strange, file)
+			}
 		case m.mayBeThere(file.Content, file.Date, 0):
 			m.plan.Settled = false
 		default:
@@ -244,6 +253,7 @@ func (m *maker) receive(row mailbox.RemoteMessage, old *mailbox.Link, rule Rule)
 	}
 	if old != nil {
 		link.ID = old.ID
+		m.fetched[old.ID] = true
 	}
 	if m.tooLarge(row.Size) {
 		m.plan.LocalSettled = false

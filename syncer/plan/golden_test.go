@@ -81,7 +81,19 @@ func (c *planCase) plan(policyName string) string {
 		c.answer(q)
 	}
 	p := MakeMailbox(c.base, c.local, c.remote, policy)
+	if limits := policy.Retention; limits != nil {
+		if ahead, isDoubtful := DoubtClock([]*Plan{&p}, *limits); isDoubtful {
+			fmt.Fprintf(&b, "clock behind %d\n", ahead.Unix)
+		}
+	}
+	RecogniseArchived([]*Plan{&p}, c.marks)
+	if limits := policy.Retention; limits != nil && limits.HasFree {
+		UntilFreed([]*Plan{&p}, limits.Free)
+	}
 	b.WriteString(textOf(p))
+	for _, loss := range Losses([]*Plan{&p}) {
+		fmt.Fprintf(&b, "goes %d, %d octets; remains %d, %d octets\n", loss.Goes.Messages, loss.Goes.Octets, loss.Remains.Messages, loss.Remains.Octets)
+	}
 	return b.String()
 }
 
@@ -100,6 +112,9 @@ func textOf(p Plan) string {
 	fmt.Fprintf(&b, " matched=%d conflicts=%d known=%d", p.Matched, p.Conflicts, p.Known)
 	if p.TrashMissing > 0 {
 		fmt.Fprintf(&b, " trash-missing=%d", p.TrashMissing)
+	}
+	if p.MachinesUnsupported {
+		b.WriteString(" machines-unsupported")
 	}
 	if !p.Unanswered.IsEmpty() {
 		fmt.Fprintf(&b, " unanswered=%s", p.Unanswered)
@@ -196,9 +211,11 @@ func TestEveryRuleHasACase(t *testing.T) {
 		}
 		c.plan("sync")
 		p := MakeMailbox(c.base, c.local, c.remote, c.policy("sync"))
-		for _, action := range p.Actions {
-			if action.Rule != "" {
-				named[action.Rule] = true
+		for _, name := range append(c.policies(), "sync") {
+			for _, action := range MakeMailbox(c.base, c.local, c.remote, c.policy(name)).Actions {
+				if action.Rule != "" {
+					named[action.Rule] = true
+				}
 			}
 		}
 		if slices.ContainsFunc(p.Put, func(l *mailbox.Link) bool { return l.ID == 0 && l.Kind == mailbox.Linked }) {
@@ -213,7 +230,7 @@ func TestEveryRuleHasACase(t *testing.T) {
 			t.Errorf("a plan names the rule %q, which is not in the table", rule)
 		}
 	}
-	for _, rule := range []Rule{"new-on-server", "new-on-disk"} {
+	for _, rule := range []Rule{"new-on-server", "new-on-disk", archived, archiveReport, BroughtBack} {
 		if !named[rule] {
 			t.Errorf("no case follows the rule %q", rule)
 		}

@@ -92,12 +92,13 @@ func (p *Plan) deletions(side side) int {
 	return n
 }
 
-// IsDeletion reports whether the action takes a message away for good, as far
-// as its side goes. A move between mailboxes that the user made is none.
+// IsDeletion reports whether the action follows the deletion of a message on
+// the other side. A move between mailboxes that the user made is none, nor is
+// what an archive takes from the server.
 func (a Action) IsDeletion() bool {
 	switch a.Kind {
 	case RemoveLocal, ExpungeRemote:
-		return true
+		return !a.IsArchival()
 	case MoveRemote:
 		return a.Rule == "deleted-on-disk"
 	}

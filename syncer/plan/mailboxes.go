@@ -94,7 +94,7 @@ func makeAnew(base Base, local Local, remote Remote, policy Policy) Plan {
 	local = local.withContent(base)
 	var forget []mailbox.LinkID
 	for _, link := range base.Links {
-		if link.Kind == mailbox.KeptLocal {
+		if link.Kind == mailbox.KeptLocal || link.Kind == mailbox.PendingExpunge {
 			fresh.Links = append(fresh.Links, link)
 		} else {
 			forget = append(forget, link.ID)

@@ -41,6 +41,16 @@ type Plan struct {
 	// Unanswered are messages of which the server did not tell what Ask asked
 	// for. Neither they nor the files that they may be travel now.
 	Unanswered mailbox.UIDSet
+	// Strange are files on disk that the base does not know and that the
+	// policy does not send: some may be an archive's that were moved here.
+	Strange []mailbox.LocalMessage
+	// OnServer is what the mailbox holds there, counted for an archive only.
+	OnServer Holding
+	// LastArrival is the date of the message there with the highest UID.
+	LastArrival mailbox.Date
+	// MachinesUnsupported says that nothing is archived since the mailbox
+	// cannot keep the keywords by which machines report their copies.
+	MachinesUnsupported bool
 }
 
 // Make decides what is to be done in one mailbox. Rows that Ask asked about
@@ -61,6 +71,7 @@ func Make(base Base, local Local, remote Remote, policy Policy) Plan {
 	}
 	m.decideNewRows()
 	m.decideNewFiles()
+	m.retain()
 	return m.finish()
 }
 
@@ -80,6 +91,7 @@ type maker struct {
 	files     map[mailbox.Key]bool // files that a link or a match stands for
 	heldSizes map[int64]bool       // of the messages that were asked about in vain
 	heldDates map[int64]bool
+	fetched   map[mailbox.LinkID]bool // links whose message is downloaded anew
 	plan      Plan
 }
 
@@ -92,6 +104,7 @@ func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
 		dirty:      map[*mailbox.Link]bool{},
 		forgotten:  map[*mailbox.Link]bool{},
 		linked:     map[mailbox.UID]bool{},
+		fetched:    map[mailbox.LinkID]bool{},
 		files:      keySet(base.Links),
 	}
 	m.plan = Plan{
@@ -116,6 +129,9 @@ func (m *maker) register(link *mailbox.Link) {
 			m.become(link, mailbox.Linked)
 		}
 	}
+	if link.Kind == mailbox.PendingExpunge {
+		m.settleExpunge(link)
+	}
 	if link.Kind == mailbox.Linked {
 		m.plan.Known++
 	}
@@ -124,6 +140,39 @@ func (m *maker) register(link *mailbox.Link) {
 		// on, and an old UID must not be taken for a new one.
 		m.dirty[link] = true
 		link.UID, link.Since = 0, min(link.Since, 1)
+	}
+}
+
+// settleExpunge finds out what became of a message that the archive was about
+// to expunge. While it is there and merely marked, it waits: the archive tries
+// again, or the user purges a server that cannot expunge single messages. The
+// mark is no news: on disk it would tell a mail reader to remove the only copy.
+func (m *maker) settleExpunge(link *mailbox.Link) {
+	side := Gone
+	if !m.renumbered {
+		side = m.remote.side(link, m.below)
+	}
+	switch side {
+	case Gone:
+		link.UID = 0
+		m.become(link, mailbox.KeptLocal)
+		return
+	case Unknown:
+		m.plan.Settled = false
+		return
+	}
+	flags := link.Remote
+	if row, ok := m.remote.find(link.UID); ok && row.HasFlags {
+		flags = row.Flags
+	}
+	mark := mailbox.NewFlags(mailbox.FlagDeleted)
+	isOnlyMarked := flags.Has(mailbox.FlagDeleted) && flags.Minus(mark).Equal(link.Remote.Minus(mark))
+	if flags.Has(mailbox.FlagDeleted) && !link.Remote.Has(mailbox.FlagDeleted) {
+		link.Remote = link.Remote.Union(mark)
+		m.dirty[link] = true
+	}
+	if !isOnlyMarked || m.local.side(link) == Gone {
+		m.become(link, mailbox.Linked)
 	}
 }
 

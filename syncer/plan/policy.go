@@ -1,5 +1,7 @@
 package plan
 
+import "mailferry/syncer/mailbox"
+
 // Travel says what goes in one direction.
 type Travel struct {
 	New, Flags, Deletions, Mailboxes bool
@@ -38,7 +40,17 @@ type Policy struct {
 	MaxMessageSize int64
 	// AllowDeletes is how many deletions beyond a guard the user confirmed.
 	AllowDeletes int
+	// Retention makes it an archive: what it lets go is taken from the server
+	// once it is proved to be on disk. nil: nothing goes.
+	Retention *Retention
+	// BringBack are the files, by key, that an archive or a backup keeps
+	// alone and that are to be on the server again.
+	BringBack map[mailbox.Key]bool
 }
+
+// LooksAtAll reports whether mailboxes are of interest in which nothing
+// changed: messages grow old all the same, or are to be sent once more.
+func (p Policy) LooksAtAll() bool { return p.Retention != nil || len(p.BringBack) > 0 || p.Refill }
 
 // Sync keeps both sides the same.
 func Sync() Policy {
@@ -73,4 +85,13 @@ func Restore() Policy {
 		OnRemoteDelete: Keep,
 		OnLocalDelete:  Keep,
 	}
+}
+
+// Archive is Backup that afterwards takes from the server what the limits let
+// go and what is proved to be on disk.
+func Archive(limits Retention) Policy {
+	p := Backup()
+	p.OnLocalDelete = Expunge
+	p.Retention = &limits
+	return p
 }

@@ -51,6 +51,9 @@ const (
 	Pair
 	// Move takes a message from one mailbox to another without transfer.
 	Move
+	// Release takes the server's copy away that the archive has proved to be
+	// on disk, or reports that it is there.
+	Release
 )
 
 // Row is one case of the table of rules.
@@ -80,6 +83,9 @@ var rules = []Row{
 	{"same-content", New, New, Pair, "linked without transfer", "both sides have it, octet for octet"},
 	{"moved-on-server", New, None, Move, "the file is moved", "another mailbox on the server lost the same message"},
 	{"moved-on-disk", None, New, Move, "the message is moved", "another folder lost the same file"},
+	{archived, Same, Same, Release, "expunged, once proved to be on disk", "an archive's limits let it go"},
+	{archiveReport, Same, Same, Release, "its copy here is reported", "other machines have not reported theirs (leave_for)"},
+	{BroughtBack, Gone, Same, Send, "uploaded again", "an archive keeps it, and it was asked for"},
 	{"server-unknown", Unknown, Same, Nothing, "nothing", "the server's listing proves nothing"},
 	{"server-unknown", Unknown, Changed, Nothing, "nothing", "the server's listing proves nothing"},
 	{"server-unknown", Unknown, Gone, Nothing, "nothing", "the server's listing proves nothing"},
@@ -92,7 +98,7 @@ var rules = []Row{
 // rule looks a case up. A case that is not in the table does nothing.
 func rule(server, disk Side) Row {
 	for _, row := range rules {
-		if row.Server == server && row.Disk == disk {
+		if row.Server == server && row.Disk == disk && row.Effect <= Unlink {
 			return row
 		}
 	}

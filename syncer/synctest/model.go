@@ -263,8 +263,9 @@ func (m *Model) look(name mailbox.Name, since mailbox.Since) (mailbox.Observatio
 		if observation.Delta && message.modSeq <= since.Remote.HighestModSeq {
 			continue
 		}
+		flags, machines := mailbox.SplitMachines(message.Flags)
 		entry := mailbox.RemoteMessage{
-			UID: message.UID, Flags: message.Flags, HasFlags: true,
+			UID: message.UID, Flags: flags, Machines: machines, HasFlags: true,
 			Size: int64(len(message.Octets)), HasSize: true, Date: message.Date,
 		}
 		if m.opts.CondStore {

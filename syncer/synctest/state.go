@@ -15,7 +15,7 @@ import (
 
 var errDuplicateUID = errors.New("model: two links for one UID")
 
-// State is the port Base in memory: transactions happen whole or not at all.
+// State is the ports Base and Marks in memory: transactions happen whole or not at all.
 type State struct {
 	port
 
@@ -23,9 +23,13 @@ type State struct {
 	boxes    map[mailbox.ID]*stateMailbox
 	lastID   mailbox.ID
 	lastLink mailbox.LinkID
+	marks    mailbox.Marks
 }
 
-var _ syncer.Base = (*State)(nil)
+var (
+	_ syncer.Base  = (*State)(nil)
+	_ syncer.Marks = (*State)(nil)
+)
 
 type stateMailbox struct {
 	known mailbox.Known
@@ -34,7 +38,7 @@ type stateMailbox struct {
 
 // NewState makes an empty state. fuse may be nil.
 func NewState(fuse *Fuse) *State {
-	return &State{port: port{fuse: fuse}, boxes: map[mailbox.ID]*stateMailbox{}}
+	return &State{port: port{fuse: fuse}, boxes: map[mailbox.ID]*stateMailbox{}, marks: mailbox.Marks{}}
 }
 
 // Clone copies the state, as a backup of it would.
@@ -46,6 +50,7 @@ func (s *State) Clone() *State {
 	for id, box := range s.boxes {
 		clone.boxes[id] = &stateMailbox{box.known, maps.Clone(box.links)}
 	}
+	clone.marks = maps.Clone(s.marks)
 	return clone
 }
 
@@ -205,6 +210,35 @@ func (b *stateMailbox) apply(commit mailbox.Commit, last *mailbox.LinkID) ([]mai
 		seen[link.UID] = true
 	}
 	return ids, nil
+}
+
+// Lose empties the state, as its rebuilding after damage does. What is marked
+// stays so: marks are not part of it.
+func (s *State) Lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.boxes)
+}
+
+// Marks implements syncer.Marks.
+func (s *State) Marks(ctx context.Context) (mailbox.Marks, error) {
+	if _, err := s.begin(ctx, "Marks"); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.marks), nil
+}
+
+// Mark implements syncer.Marks.
+func (s *State) Mark(ctx context.Context, mark mailbox.Mark, contents []mailbox.Hash) error {
+	return s.change(ctx, "Mark", func() (func(), error) {
+		return func() {
+			for _, content := range contents {
+				s.marks[content] = mark
+			}
+		}, nil
+	})
 }
 
 // change makes one transaction, unless decide says why not.

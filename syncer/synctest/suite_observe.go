@@ -115,6 +115,15 @@ var observeCases = []remoteSubtest{
 			c.Errorf("keyword taken away: found %v, flags %s", found, m.Flags)
 		}
 	}},
+	{"ObserveTellsMachinesFromFlags", func(c *remoteCase) {
+		known := c.made(1)
+		machine, keyword := mailbox.MachineFlag("work"), mailbox.NewFlags("$Junk")
+		c.Witness.Store(work, known[0].UID, "+FLAGS", keyword.Union(machine))
+		m, _ := c.observe(work, mailbox.Since{}).find(known[0].UID)
+		if !m.Flags.Equal(keyword) || !m.Machines.Equal(machine) {
+			c.Errorf("flags %s, machines %s", m.Flags, m.Machines)
+		}
+	}},
 	{"ObserveReturnsTheErrorOfEach", func(c *remoteCase) {
 		c.made(3)
 		stop, calls := errors.New("stop"), 0

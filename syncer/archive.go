@@ -1,0 +1,337 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// archiveGroup is how many messages one STORE and one EXPUNGE take from the
+// server. All of them have passed the gate before the first of them goes.
+const archiveGroup = 500
+
+// asksMachines reports whether it matters which machines reported a copy.
+func (r *run) asksMachines() bool {
+	return r.Policy.Retention != nil && len(r.Policy.Retention.LeaveFor) > 0
+}
+
+func plansOf(boxes []*box) []*plan.Plan {
+	plans := make([]*plan.Plan, len(boxes))
+	for i, b := range boxes {
+		plans[i] = &b.plan
+	}
+	return plans
+}
+
+// recogniseArchived keeps an archive's files from being uploaded, and the
+// archive from what was brought back.
+func (r *run) recogniseArchived(ctx context.Context, boxes []*box) error {
+	plans := plansOf(boxes)
+	limits := r.Policy.Retention
+	if limits != nil {
+		if ahead, isDoubtful := plan.DoubtClock(plans, *limits); isDoubtful {
+			r.tally.trouble("", fmt.Errorf("this machine's clock says %s, yet it or the server was at %s before: nothing is archived by age until the clock is right",
+				clockText(limits.Now), clockText(ahead)))
+		}
+	}
+	if r.Marks != nil && plan.NeedsMarks(plans) {
+		marks, err := r.Marks.Marks(ctx)
+		if err != nil {
+			return &stateError{err}
+		}
+		plan.RecogniseArchived(plans, marks)
+	}
+	if limits != nil && limits.HasFree {
+		plan.UntilFreed(plans, limits.Free)
+	}
+	return nil
+}
+
+func clockText(date mailbox.Date) string { return date.Time().UTC().Format(time.DateTime) }
+
+func (r *run) foretell(boxes []*box) error {
+	if r.Foretell == nil || r.Policy.Retention == nil {
+		return nil
+	}
+	return r.Foretell(plan.Losses(plansOf(boxes)))
+}
+
+// archive takes from the server what the limits let go. It works on one
+// mailbox after the other: what goes wrong with a server's deletions is seen
+// before the next mailbox is touched.
+func (r *run) archive(ctx context.Context, boxes []*box) error {
+	if r.Policy.Retention == nil {
+		return nil
+	}
+	for _, b := range taking(boxes) {
+		if r.isStopped() {
+			return mailbox.ErrStopped
+		}
+		err := r.archiveBox(ctx, b)
+		if err == nil {
+			continue
+		}
+		if isFatal(err) || ctx.Err() != nil {
+			return err
+		}
+		r.halt(b)
+		r.tally.trouble(b.name, err)
+	}
+	return nil
+}
+
+func (r *run) archiveBox(ctx context.Context, b *box) error {
+	var actions []plan.Action
+	for _, action := range b.actions(plan.FlagRemote, plan.MoveRemote, plan.ExpungeRemote) {
+		// What was not downloaded was reported, and stays.
+		isThere := action.Link.Kind == mailbox.Linked || action.Link.Kind == mailbox.PendingExpunge
+		if action.IsArchival() && isThere && action.Link.ID != 0 {
+			actions = append(actions, action)
+		}
+	}
+	if len(actions) == 0 {
+		return nil
+	}
+	g, err := r.openGate(ctx, b)
+	if err != nil {
+		return err
+	}
+	for first := 0; first < len(actions); first += archiveGroup {
+		if r.isStopped() {
+			return mailbox.ErrStopped
+		}
+		group := actions[first:min(first+archiveGroup, len(actions))]
+		isLast := first+archiveGroup >= len(actions)
+		if err := r.archiveGroup(ctx, g, group, isLast); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// archiveGroup proves a whole group, then takes from the server what passed.
+func (r *run) archiveGroup(ctx context.Context, g *gate, group []plan.Action, isLast bool) error {
+	proved, err := g.prove(ctx, group)
+	if err != nil {
+		return err
+	}
+	for _, kind := range []plan.Kind{plan.FlagRemote, plan.MoveRemote, plan.ExpungeRemote} {
+		var some []plan.Action
+		for _, action := range proved {
+			if action.Kind == kind {
+				some = append(some, action)
+			}
+		}
+		if len(some) == 0 {
+			continue
+		}
+		if kind == plan.FlagRemote {
+			err = r.reportCopies(ctx, g.box, some)
+		} else {
+			err = r.release(ctx, g, some, kind, isLast)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportCopies tells other machines on the server that this one has a copy.
+func (r *run) reportCopies(ctx context.Context, b *box, actions []plan.Action) error {
+	err := r.retry(ctx, func() error {
+		_, err := r.RemoteMessages.StoreFlags(ctx, b.ref(), uidsOf(actions), actions[0].Change, 0)
+		return err
+	})
+	if err != nil {
+		r.halt(b)
+		r.failRest(actions, err)
+		return whole(ctx, err)
+	}
+	for _, action := range actions {
+		r.tally.done(action)
+	}
+	return nil
+}
+
+// release takes proved messages from the server. The state has them as about
+// to go before the server hears of it, so that what is gone after a kill is
+// not taken for a deletion, and the marks have them, so that their files are
+// never new to the server, whatever becomes of the state.
+func (r *run) release(ctx context.Context, g *gate, actions []plan.Action, kind plan.Kind, isLast bool) error {
+	b := g.box
+	contents := make([]mailbox.Hash, len(actions))
+	pending := mailbox.Commit{Mailbox: b.base.Known.ID}
+	for i, action := range actions {
+		contents[i] = action.Link.Content.Hash
+		action.Link.Kind = mailbox.PendingExpunge
+		pending.Put = append(pending.Put, action.Link)
+	}
+	if err := r.Marks.Mark(ctx, mailbox.Archived, contents); err != nil {
+		return &stateError{err}
+	}
+	if err := r.commit(ctx, pending); err != nil {
+		return err
+	}
+	modified, err := r.takeAway(ctx, g, actions, kind)
+	switch {
+	case errors.Is(err, mailbox.ErrNoUIDPlus):
+		return r.leaveArchived(ctx, g, actions, modified)
+	case err != nil:
+		r.halt(b)
+		r.failRest(actions, err)
+		return whole(ctx, err)
+	}
+	return r.confirmRelease(ctx, g, actions, modified, isLast)
+}
+
+func (r *run) takeAway(ctx context.Context, g *gate, actions []plan.Action, kind plan.Kind) (modified mailbox.UIDSet, err error) {
+	if kind == plan.MoveRemote {
+		// Not repeated when its answer is lost: the next run sees.
+		_, err := r.RemoteMessages.Move(ctx, g.box.ref(), uidsOf(actions), actions[0].To)
+		return nil, err
+	}
+	err = r.retry(ctx, func() (err error) {
+		modified, err = r.RemoteMessages.Expunge(ctx, g.box.ref(), uidsOf(actions), g.status.HighestModSeq)
+		return err
+	})
+	return modified, err
+}
+
+// leaveArchived deals with a server that cannot expunge single messages: they
+// are marked \Deleted and wait for the user to purge them.
+func (r *run) leaveArchived(ctx context.Context, g *gate, actions []plan.Action, modified mailbox.UIDSet) error {
+	commit := mailbox.Commit{Mailbox: g.box.base.Known.ID}
+	mark := mailbox.NewFlags(mailbox.FlagDeleted)
+	for _, action := range actions {
+		commit.Put = append(commit.Put, action.Link)
+		if modified.Contains(action.UID) {
+			action.Link.Kind = mailbox.Linked
+			r.tally.stale(action)
+			continue
+		}
+		action.Link.Remote = action.Link.Remote.Union(mark)
+		action.Kind, action.Change, action.Flags = plan.FlagRemote, mailbox.FlagChange{Add: mark}, action.Link.Remote
+		r.tally.done(action)
+	}
+	r.halt(g.box)
+	if err := r.commit(ctx, commit); err != nil {
+		return err
+	}
+	r.tally.trouble(g.box.name, fmt.Errorf("%w: %d messages are safe on disk and marked \\Deleted there; purge the mailbox with your mail program", mailbox.ErrNoUIDPlus, len(actions)-modified.Len()))
+	return nil
+}
+
+// confirmRelease looks what the server did. What it deleted unasked ends the
+// run; what it left, though it said OK, is reported.
+func (r *run) confirmRelease(ctx context.Context, g *gate, actions []plan.Action, modified mailbox.UIDSet, isLast bool) error {
+	b := g.box
+	asked := uidsOf(actions).Minus(modified)
+	left := mailbox.UIDSet(nil)
+	if g.isFirst || isLast || g.status.HighestModSeq != 0 {
+		after, err := r.present(ctx, b)
+		if err != nil {
+			r.halt(b)
+			r.failRest(actions, fmt.Errorf("what the server did is not known: %w", err))
+			return whole(ctx, err)
+		}
+		if stray := g.present.Minus(after).Minus(g.asked).Minus(asked); !stray.IsEmpty() {
+			return r.alarm(ctx, b, stray)
+		}
+		left = uidsIn(asked, after)
+		g.present = after
+	}
+	g.isFirst, g.asked = false, g.asked.Union(asked)
+	return r.settleRelease(ctx, b, actions, modified, left)
+}
+
+func uidsIn(set, other mailbox.UIDSet) mailbox.UIDSet { return set.Minus(set.Minus(other)) }
+
+func (r *run) settleRelease(ctx context.Context, b *box, actions []plan.Action, modified, left mailbox.UIDSet) error {
+	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
+	for _, action := range actions {
+		if modified.Contains(action.UID) || left.Contains(action.UID) {
+			action.Link.Kind = mailbox.Linked
+		} else {
+			action.Link.Kind, action.Link.UID = mailbox.KeptLocal, 0
+		}
+		commit.Put = append(commit.Put, action.Link)
+	}
+	if err := r.commit(ctx, commit); err != nil {
+		return err
+	}
+	for _, action := range actions {
+		switch {
+		case modified.Contains(action.UID):
+			r.halt(b)
+			r.tally.stale(action)
+		case left.Contains(action.UID):
+			r.halt(b)
+			r.tally.failed(action, fmt.Errorf("%w: the server says that it expunged the message and still has it", mailbox.ErrProtocol))
+		default:
+			r.tally.done(action)
+		}
+	}
+	if !left.IsEmpty() {
+		return fmt.Errorf("%w: the server does not expunge what it says it does; the rest of the mailbox is not tried", mailbox.ErrProtocol)
+	}
+	return nil
+}
+
+// AlarmError says that messages went away that nobody here asked to go: the
+// server expunges more than it is told, or another client did at that moment.
+type AlarmError struct {
+	Mailbox mailbox.Name
+	UIDs    mailbox.UIDSet
+	// Kept counts those of them that are on disk.
+	Kept int
+}
+
+func (e *AlarmError) Error() string {
+	return fmt.Sprintf("%s: while the archive expunged other messages, uid %s went away unasked (%d of %d are on disk and stay there): the server expunges more than it is told to, or another program deletes mail at this moment; the archive stops",
+		e.Mailbox, e.UIDs, e.Kept, e.UIDs.Len())
+}
+
+// alarm ends the run. Copies on disk of what went away unasked stay there for
+// good: no later run takes their absence for the user's wish.
+func (r *run) alarm(ctx context.Context, b *box, stray mailbox.UIDSet) error {
+	alarm := &AlarmError{Mailbox: b.name, UIDs: stray}
+	links, err := r.Base.Links(ctx, b.base.Known.ID)
+	if err != nil {
+		return errors.Join(alarm, &stateError{err})
+	}
+	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
+	for i := range links {
+		if link := &links[i]; stray.Contains(link.UID) && link.Key != "" && link.Kind == mailbox.Linked {
+			link.Kind, link.UID = mailbox.KeptLocal, 0
+			commit.Put = append(commit.Put, link)
+		}
+	}
+	alarm.Kept = len(commit.Put)
+	r.halt(b)
+	return errors.Join(alarm, r.commit(ctx, commit))
+}
+
+// markReturned remembers what is brought back to the server before it goes
+// there: an archive leaves it.
+func (r *run) markReturned(ctx context.Context, boxes []*box) error {
+	if len(r.Policy.BringBack) == 0 {
+		return nil
+	}
+	var contents []mailbox.Hash
+	for _, b := range boxes {
+		for _, action := range b.actions(plan.Upload) {
+			if action.Rule == plan.BroughtBack {
+				contents = append(contents, action.Link.Content.Hash)
+			}
+		}
+	}
+	if err := r.Marks.Mark(ctx, mailbox.Returned, contents); err != nil {
+		return &stateError{err}
+	}
+	return nil
+}
