@@ -34,10 +34,10 @@ type Remote interface {
 // RemoteMessages changes messages on a server. A command is sent only after
 // the tagged OK of those that it relies on.
 type RemoteMessages interface {
-	// Append uploads messages in order and calls done for each that the
-	// server answered, with its index. Of an upload whose answer was lost
-	// nothing is known. A message's own refusal is done's err; the returned
-	// error ends the whole.
+	// Append uploads messages in order, or nearly so where several connections
+	// take turns, and calls done for each that the server answered, with its
+	// index. Of an upload whose answer was lost nothing is known. A message's
+	// own refusal is done's err; the returned error ends the whole.
 	Append(ctx context.Context, name mailbox.Name, uploads []mailbox.Upload, done func(i int, at mailbox.Appended, err error)) error
 	// StoreFlags changes flags. Messages whose ModSeq is above unchangedSince
 	// (0: do not look) are left alone and returned.
