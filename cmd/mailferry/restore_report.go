@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +21,8 @@ type restoreReport struct {
 	// sent are the uploads planned, by mailbox: size and key of each.
 	sent []plan.Action
 	lost map[mailbox.Name]*lostKeywords
+	// refused are the mailboxes that the server did not make, for their names.
+	refused []mailbox.Name
 }
 
 // lostKeywords are those that a mailbox there cannot keep.
@@ -36,6 +39,8 @@ func newRestoreReport(out syncer.Reporter) *restoreReport {
 func (r *restoreReport) Action(action plan.Action, result syncer.Result, err error) {
 	r.mu.Lock()
 	switch {
+	case result == syncer.Failed && action.Kind == plan.CreateMailboxRemote && isForName(err):
+		r.refused = append(r.refused, action.Mailbox)
 	case result != syncer.Planned && result != syncer.Done:
 	case action.Kind == plan.CreateMailboxRemote:
 		r.mailboxes++
@@ -52,6 +57,12 @@ func (r *restoreReport) Action(action plan.Action, result syncer.Result, err err
 	}
 	r.mu.Unlock()
 	r.report.Action(action, result, err)
+}
+
+// isForName reports whether a mailbox may have been refused for its name.
+func isForName(err error) bool {
+	var refused *mailbox.ServerError
+	return errors.As(err, &refused) && refused.Kind == nil && refused.Status != "BYE"
 }
 
 func (r *restoreReport) loses(name mailbox.Name, flags mailbox.Flags) {

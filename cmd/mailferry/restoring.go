@@ -9,7 +9,6 @@ import (
 
 	"mailferry/cmd/internal/config"
 	"mailferry/cmd/internal/ui"
-	"mailferry/maildirout"
 	"mailferry/state"
 	"mailferry/syncer"
 	"mailferry/syncer/imapremote"
@@ -33,9 +32,13 @@ type restoring struct {
 	both    *sides
 	traits  map[mailbox.Name]trait
 	listed  []mailbox.Listed // what the other server has
-	known   restore.Rules
+	rules   restore.Rules
 	choices []restore.Choice
 	files   *restore.Source
+	// before are the mailboxes there that an earlier restore filled.
+	before map[mailbox.Name]bool
+	// only, if not nil, narrows a further round to some mailboxes.
+	only map[mailbox.Name]bool
 	// wanted are the keys of the messages asked for; nil: all.
 	wanted found
 	report *restoreReport
@@ -94,7 +97,7 @@ func (r *restoring) transfer(ctx context.Context) (syncer.Summary, error) {
 	options.Recover = recover
 	options.RemoteMessages, options.RemoteMailboxes = r.both.remote, r.both.remote
 	summary, err := r.both.record(ctx, "restore", func() (syncer.Summary, error) {
-		return r.app.runRebuilding(ctx, options, r.both, &r.report.report)
+		return r.runRenaming(ctx, options)
 	})
 	if err == nil {
 		err = r.subscribe(ctx)
@@ -151,63 +154,15 @@ func (r *restoring) openState(ctx context.Context) (err error) {
 		Now:      time.Now,
 		Log:      r.app.log,
 	})
-	return err
-}
-
-// chooseNames decides what the store's mailboxes are called there.
-func (r *restoring) chooseNames(ctx context.Context) (err error) {
-	rules := r.flags.rules
-	rules.Earlier = map[mailbox.Name]mailbox.Name{}
-	if err := r.both.base.ReadAside(namesFile, &rules.Earlier); err != nil {
+	if err != nil {
 		return err
 	}
-	r.known = rules
-	if r.choices, err = nameChoices(ctx, r.both.disk, r.traits, rules, r.listed, r.both.remote); err != nil {
-		return err
-	}
-	names := map[mailbox.Name]mailbox.Name{}
-	for _, c := range r.choices {
-		switch {
-		case !r.flags.patterns.Selects(c.From):
-		case c.Err != nil:
-			r.report.Trouble(c.From, hintedError{
-				fmt.Errorf("cannot be on the other server: %w", c.Err),
-				"give it another name there: --map " + quoted(string(c.From)+"=NAME"),
-			})
-		}
-		if c.Err == nil {
-			names[c.From] = c.To
-		}
-	}
-	if !r.flags.dryRun {
-		if err := r.both.base.WriteAside(namesFile, names); err != nil {
-			return err
-		}
-	}
-	r.files, err = restore.NewSource(ctx, r.both.disk, r.store, r.choices)
-	if err == nil {
-		r.files.Altered = func(name mailbox.Name, key mailbox.Key) {
-			r.report.Trouble(name, fmt.Errorf("message %s is on disk with other octets than were downloaded; it is uploaded as it is", key))
-		}
+	known, err := r.both.base.Mailboxes(ctx)
+	r.before = map[mailbox.Name]bool{}
+	for _, k := range known {
+		r.before[k.Name] = true
 	}
 	return err
-}
-
-// nameChoices decides what a store's mailboxes are called on another server.
-func nameChoices(ctx context.Context, disk *maildirout.Store, traits map[mailbox.Name]trait, rules restore.Rules, listed []mailbox.Listed, remote *imapremote.Account) ([]restore.Choice, error) {
-	folders, err := disk.Folders(ctx)
-	if err != nil {
-		return nil, err
-	}
-	store := make([]mailbox.Listed, len(folders))
-	for i, name := range folders {
-		store[i] = mailbox.Listed{Name: name, Attributes: traits[name].Uses}
-	}
-	choices, err := restore.Names(store, rules, restore.Target{Listed: listed, Separator: remote.Separator(), Allows: remote.Allows})
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return choices, nil
 }
 
 // findMessages looks for the messages that --message names.
@@ -216,16 +171,6 @@ func (r *restoring) findMessages(ctx context.Context) (err error) {
 		r.wanted, err = findMessages(ctx, r.both.disk, r.flags.patterns.Selects, r.flags.messages)
 	}
 	return err
-}
-
-// selects reports whether a mailbox, by its name there, takes part.
-func (r *restoring) selects(name mailbox.Name) bool {
-	for _, c := range r.choices {
-		if c.To == name && c.Err == nil {
-			return r.flags.patterns.Selects(c.From) && (r.wanted == nil || r.wanted[c.From] != nil)
-		}
-	}
-	return false
 }
 
 // sends reports whether a message is wanted.
@@ -285,7 +230,7 @@ func (l *listedOnce) List(ctx context.Context) ([]mailbox.Listed, error) {
 func (r *restoring) subscribe(ctx context.Context) error {
 	for _, c := range r.choices {
 		want := r.traits[c.From].Subscribed
-		_, isOld := r.known.Earlier[c.From]
+		_, isOld := r.rules.Earlier[c.From]
 		if want == nil || isOld || c.Err != nil || !r.selects(c.To) || r.flags.isPart() {
 			continue
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
 
 	"mailferry/syncer/mailbox"
 )
@@ -24,7 +22,8 @@ const (
 	Earlier    Reason = "earlier"       // an earlier run called it so
 	Prefixed   Reason = "prefix"        // --prefix says so
 	SpecialUse Reason = "special-use"   // the other server has one for the same use
-	Unspeaking Reason = "not-allowed"   // the other server cannot have the name
+	NotAllowed Reason = "not-allowed"   // the other server cannot have the name
+	Refused    Reason = "refused"       // the other server did not want the name
 	Taken      Reason = "already-taken" // another mailbox has the name
 )
 
@@ -36,6 +35,8 @@ type Rules struct {
 	Prefix mailbox.Name
 	// Earlier are the names that an earlier run used.
 	Earlier map[mailbox.Name]mailbox.Name
+	// Refused are names that the other server did not make, with others to try.
+	Refused map[mailbox.Name]mailbox.Name
 }
 
 // Target is the server that the names are for.
@@ -116,6 +117,9 @@ func (n *namer) choose(name mailbox.Name) Choice {
 	if to, ok := under(name, n.rules.Map); ok {
 		return Choice{From: name, To: to, Why: Asked}
 	}
+	if to, ok := n.rules.Refused[name]; ok {
+		return Choice{From: name, To: to, Why: Refused}
+	}
 	if to, ok := n.rules.Earlier[name]; ok {
 		return Choice{From: name, To: to, Why: Earlier}
 	}
@@ -141,8 +145,8 @@ func under(name mailbox.Name, rules map[mailbox.Name]mailbox.Name) (mailbox.Name
 // settle makes a name one that the other server can have and nobody else has.
 func (n *namer) settle(c Choice) (Choice, error) {
 	if c.Err = n.allows(c.To); c.Err != nil && c.Why != Asked {
-		if to := n.plain(c.To); to != c.To && n.allows(to) == nil {
-			c.To, c.Why, c.Err = to, cmp.Or(c.Why, Unspeaking), nil
+		if to := plain(c.To, n.target.Separator); to != c.To && n.allows(to) == nil {
+			c.To, c.Why, c.Err = to, cmp.Or(c.Why, NotAllowed), nil
 		}
 	}
 	if c.Err != nil {
@@ -175,32 +179,4 @@ func (n *namer) free(name mailbox.Name) mailbox.Name {
 			return to
 		}
 	}
-}
-
-// plain writes _ for what the other server takes for its separator and for
-// what no server can be relied on to take: control characters and octets that
-// are no text.
-func (n *namer) plain(name mailbox.Name) mailbox.Name {
-	levels := name.Split()
-	for i := range levels {
-		text := strings.ToValidUTF8(levels[i].Text, "_")
-		if n.target.Separator != "" {
-			text = strings.ReplaceAll(text, n.target.Separator, "_")
-		}
-		text = strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) {
-				return '_'
-			}
-			return r
-		}, text)
-		levels[i] = mailbox.Level{Text: text}
-	}
-	if n.target.Separator == "" {
-		flat := make([]string, len(levels))
-		for i, level := range levels {
-			flat[i] = level.Text
-		}
-		levels = []mailbox.Level{{Text: strings.Join(flat, "_")}}
-	}
-	return mailbox.Join(levels...)
 }

@@ -72,10 +72,10 @@ func NewSource(ctx context.Context, disk Disk, memory Memory, choices []Choice) 
 	return s, nil
 }
 
-// Has reports whether a folder has the name.
-func (s *Source) Has(name mailbox.Name) bool {
-	_, ok := s.from[name]
-	return ok
+// Folder returns what the store calls a mailbox of the other server.
+func (s *Source) Folder(name mailbox.Name) (folder mailbox.Name, ok bool) {
+	folder, ok = s.from[name]
+	return folder, ok
 }
 
 // folder returns the store's name.

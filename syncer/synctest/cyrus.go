@@ -28,14 +28,22 @@ const cyrusAdmin = "admin"
 // Cyrus starts a Cyrus for one test.
 func Cyrus(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := StartCyrus("")
+	return CyrusWith(tb, "")
+}
+
+// CyrusWith starts a Cyrus with further lines of its configuration.
+func CyrusWith(tb testing.TB, extra string) *Server {
+	tb.Helper()
+	s, err := startCyrus("", extra)
 	return started(tb, s, err)
 }
 
 // StartCyrus starts a private Cyrus 3.6 on loopback, without TLS. Its work
 // folder is dir or, when that is "", a temporary one that Stop removes. The
 // first call on a machine downloads Debian's packages into a cache.
-func StartCyrus(dir string) (*Server, error) {
+func StartCyrus(dir string) (*Server, error) { return startCyrus(dir, "") }
+
+func startCyrus(dir, extra string) (*Server, error) {
 	root, err := cyrusRoot()
 	if err != nil {
 		return nil, fmt.Errorf("tests need Debian's packages of Cyrus: %w", err)
@@ -44,7 +52,7 @@ func StartCyrus(dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cyrus{root: root, dir: dir}
+	c := &cyrus{root: root, dir: dir, extra: extra}
 	if err := c.prepare(); err != nil {
 		return nil, errors.Join(err, remove())
 	}
@@ -65,6 +73,8 @@ func StartCyrus(dir string) (*Server, error) {
 
 type cyrus struct {
 	root, dir string
+	// extra are further lines of imapd.conf.
+	extra string
 	// owner is the user Cyrus runs as: it refuses to be root.
 	owner   *user.User
 	port    int
@@ -217,7 +227,7 @@ func (c *cyrus) launch() error {
 	if err != nil {
 		return err
 	}
-	values := map[string]any{"Dir": c.dir, "Root": c.root, "Port": c.port, "User": c.owner.Username, "Group": group.Name}
+	values := map[string]any{"Dir": c.dir, "Root": c.root, "Port": c.port, "User": c.owner.Username, "Group": group.Name, "Extra": c.extra}
 	imapd, master := filepath.Join(c.dir, "imapd.conf"), filepath.Join(c.dir, "cyrus.conf")
 	if err := writeTemplate("cyrus/imapd.conf", imapd, values); err != nil {
 		return err
