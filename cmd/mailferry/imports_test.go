@@ -23,7 +23,7 @@ var rooms = map[string][]string{
 	"syncer":                 {"syncer/mailbox", "syncer/plan"},
 	"syncer/imapremote":      {"syncer/mailbox", "syncer/imapremote/wire"},
 	"syncer/imapremote/wire": {"syncer/mailbox"},
-	"syncer/pop3remote":      {"syncer/mailbox"},
+	"syncer/pop3remote":      {"syncer/mailbox", "syncer/imapremote/wire"},
 	"syncer/restore":         {"syncer/mailbox"},
 	"syncer/merge":           {"syncer/mailbox", "syncer/plan", "syncer"},
 	"syncer/verify":          {"syncer/mailbox"},

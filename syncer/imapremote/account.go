@@ -54,7 +54,7 @@ type Account struct {
 	opts            Options
 	log             *slog.Logger
 	pool            *pool
-	password, token *secret
+	password, token *wire.Secret
 	names           *names
 	caps            capabilities // of the first session
 
@@ -78,8 +78,8 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 	a := &Account{
 		opts:     opts,
 		log:      opts.Log,
-		password: &secret{ask: opts.Password},
-		token:    &secret{ask: opts.Token, expires: true},
+		password: &wire.Secret{Ask: opts.Password},
+		token:    &wire.Secret{Ask: opts.Token, Expires: true},
 		sessions: map[*session]struct{}{},
 	}
 	a.pool = newPool(opts.Connections, opts.Log, a.dial)
@@ -208,9 +208,9 @@ func (a *Account) greet(ctx context.Context, s *session) (expired bool, err erro
 		}
 		err = authError(a.authenticate(ctx, s, how))
 		if how == AuthXOAuth2 || how == AuthOAuthBearer {
-			expired = a.token.settle(err)
+			expired = a.token.Settle(err)
 		} else if how != AuthExternal {
-			a.password.settle(err)
+			a.password.Settle(err)
 		}
 		if err != nil {
 			return expired, err

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
 
+	"mailferry/syncer/imapremote/wire"
 	"mailferry/syncer/mailbox"
 )
 
@@ -24,57 +22,6 @@ const (
 	AuthOAuthBearer = "oauthbearer"
 	AuthExternal    = "external"
 )
-
-// secret is a password or token that is asked for when it is first needed, by
-// one session at a time, and kept in memory.
-type secret struct {
-	ask func(ctx context.Context) (string, error)
-	// expires: it is a token, which a server may refuse one day though it
-	// took it before. A password that was taken stays right: what a further
-	// connection is refused for is something else, whatever the server says.
-	expires bool
-
-	mu    sync.Mutex
-	value string
-	known bool
-	// worked says that the server took it once.
-	worked bool
-}
-
-func (s *secret) get(ctx context.Context) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known {
-		return s.value, nil
-	}
-	if s.ask == nil {
-		return "", fmt.Errorf("%w: there is no password or token for this account", mailbox.ErrAuth)
-	}
-	value, err := s.ask(ctx)
-	if err != nil {
-		return "", err
-	}
-	s.value, s.known = value, true
-	return value, nil
-}
-
-// settle notes whether the server took the secret; one that is wrong is
-// forgotten. It reports whether asking for another one may help: a token that
-// worked before has expired.
-func (s *secret) settle(err error) (expired bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil {
-		s.worked = s.known
-		return false
-	}
-	if !errors.Is(err, mailbox.ErrAuth) || s.worked && !s.expires {
-		return false
-	}
-	expired = s.worked
-	s.value, s.known, s.worked = "", false, false
-	return expired
-}
 
 // chooseAuth says how to log in, given what is configured and what the server
 // offers. Nothing was sent yet that is worth stealing. Errors wrap
@@ -124,13 +71,13 @@ func (a *Account) authenticate(ctx context.Context, s *session, how string) erro
 	case AuthExternal:
 		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(sasl.NewExternalClient(a.opts.User)) })
 	case AuthXOAuth2, AuthOAuthBearer:
-		token, err := a.token.get(ctx)
+		token, err := a.token.Get(ctx)
 		if err != nil {
 			return fmt.Errorf("token: %w", err)
 		}
 		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(a.bearer(how, token)) })
 	}
-	password, err := a.password.get(ctx)
+	password, err := a.password.Get(ctx)
 	if err != nil {
 		return fmt.Errorf("password: %w", err)
 	}
@@ -142,20 +89,10 @@ func (a *Account) authenticate(ctx context.Context, s *session, how string) erro
 
 func (a *Account) bearer(how, token string) sasl.Client {
 	if how == AuthXOAuth2 {
-		return xoauth2{user: a.opts.User, token: token}
+		return wire.XOAuth2(a.opts.User, token)
 	}
-	options := &sasl.OAuthBearerOptions{Username: a.opts.User, Token: token}
-	if host, port, err := net.SplitHostPort(a.opts.Dialer.Addr); err == nil {
-		options.Host = host
-		options.Port, _ = strconv.Atoi(port)
-	}
-	return bearer{sasl.NewOAuthBearerClient(options)}
+	return wire.OAuthBearer(a.opts.User, token, a.opts.Dialer.Addr)
 }
-
-// bearer is OAUTHBEARER with a refusal that says what the server said.
-type bearer struct{ sasl.Client }
-
-func (b bearer) Next(challenge []byte) ([]byte, error) { return nil, decodeRefusal(challenge) }
 
 // login refuses what would end the command line early.
 func login(client *imapclient.Client, user, password string) error {
@@ -168,7 +105,7 @@ func login(client *imapclient.Client, user, password string) error {
 // authError makes a refusal of the login an mailbox.ErrAuth, unless the server
 // said that it is for now only.
 func authError(err error) error {
-	var r *refusal
+	var r *wire.TokenRefusal
 	if errors.As(err, &r) {
 		return fmt.Errorf("%w: %w", mailbox.ErrAuth, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"mailferry/syncer/mailbox"
@@ -73,49 +72,6 @@ func TestRefusedLogins(t *testing.T) {
 		if sent := server.count("AUTHENTICATE")+server.count("LOGIN") > 0; sent != test.sent {
 			t.Errorf("%s %q: %q", test.auth, test.answer, server.commands())
 		}
-	}
-}
-
-func TestTokenIsAskedOnceAndAgainAfterARefusal(t *testing.T) {
-	var asked atomic.Int32
-	s := secret{expires: true, ask: func(context.Context) (string, error) {
-		asked.Add(1)
-		return "x", nil
-	}}
-	for range 3 {
-		if value, err := s.get(t.Context()); value != "x" || err != nil {
-			t.Fatal(value, err)
-		}
-	}
-	s.settle(nil)
-	s.settle(mailbox.ErrNetwork)
-	if _, err := s.get(t.Context()); err != nil || asked.Load() != 1 {
-		t.Errorf("asked %d times", asked.Load())
-	}
-	if !s.settle(mailbox.ErrAuth) {
-		t.Error("a secret that worked and is refused has expired")
-	}
-	if _, err := s.get(t.Context()); err != nil || asked.Load() != 2 {
-		t.Errorf("asked %d times", asked.Load())
-	}
-	if s.settle(mailbox.ErrAuth) {
-		t.Error("a secret that never worked has not expired")
-	}
-}
-
-func TestPasswordThatWorkedIsNotAskedAgain(t *testing.T) {
-	asked := 0
-	s := secret{ask: func(context.Context) (string, error) {
-		asked++
-		return "x", nil
-	}}
-	s.get(t.Context())
-	s.settle(mailbox.ErrAuth) // mistyped
-	s.get(t.Context())
-	s.settle(nil)
-	s.settle(mailbox.ErrAuth) // a further connection too many
-	if value, err := s.get(t.Context()); value != "x" || err != nil || asked != 2 {
-		t.Errorf("%q, %v, asked %d times", value, err, asked)
 	}
 }
 

@@ -124,7 +124,7 @@ func (s *session) control(ctx context.Context, command string, fn func() error) 
 		return cause
 	}
 	s.dead = true
-	var token *refusal
+	var token *wire.TokenRefusal
 	if errors.As(err, &token) || errors.Is(err, mailbox.ErrAuth) {
 		return err
 	}

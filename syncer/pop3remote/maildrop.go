@@ -1,0 +1,156 @@
+package pop3remote
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mailferry/syncer/mailbox"
+)
+
+const (
+	// maxMessages caps what a mailbox may hold.
+	maxMessages = 5_000_000
+	// maxUniqueID caps a unique-id. RFC 1939 allows 70 octets.
+	maxUniqueID = 512
+)
+
+// maildrop is the mailbox as a session sees it from beginning to end: POP3
+// locks it, so that neither number nor message changes. (RFC 1939, section 3)
+type maildrop struct {
+	entries []entry // by number: entries[i].number is i+1
+	// complete: the listings agree on how many there are.
+	complete bool
+	// numbered says that the entries have UIDs of a numbering with validity
+	// and next.
+	numbered bool
+	validity mailbox.UIDValidity
+	next     mailbox.UID
+}
+
+// entry is a message of a maildrop.
+type entry struct {
+	number int
+	// unique is the unique-id as the server told it, "" if it told none.
+	unique string
+	isOdd  bool
+	// size is what LIST told, -1 if nothing.
+	size int64
+	// id is what the message is known by, see identity.go.
+	id  string
+	uid mailbox.UID
+}
+
+// list asks what there is, with all questions in one round trip where the
+// server takes that.
+func (s *session) list() error {
+	l := lister{s: s, drop: &maildrop{complete: true}}
+	questions := []string{"STAT", "LIST", "UIDL"}
+	readers := []func(string) error{l.stat, l.sizes, l.uniqueIDs}
+	err := s.pipeline(len(questions), func(i int) string { return questions[i] }, func(i int) error {
+		text, err := s.answer(questions[i])
+		var refused *mailbox.ServerError
+		if i > 0 && errors.As(err, &refused) && refused.Kind == nil {
+			return nil // UIDL is optional, and a message can do without its size
+		}
+		if err != nil {
+			return err
+		}
+		return readers[i](text)
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range l.drop.entries {
+		l.drop.complete = l.drop.complete && (e.size >= 0 || e.unique != "")
+	}
+	s.drop = l.drop
+	return nil
+}
+
+// lister makes a maildrop of what the server tells.
+type lister struct {
+	s    *session
+	drop *maildrop
+}
+
+// stat reads "count octets". (RFC 1939, section 5) The octets are not believed,
+// and not needed.
+func (l *lister) stat(text string) error {
+	total, err := parseStat(text)
+	if err != nil {
+		return l.s.fail(err)
+	}
+	l.drop.entries = make([]entry, total)
+	for i := range l.drop.entries {
+		l.drop.entries[i] = entry{number: i + 1, size: -1}
+	}
+	return nil
+}
+
+func (l *lister) sizes(string) error     { return l.rows("LIST", (*entry).setSize) }
+func (l *lister) uniqueIDs(string) error { return l.rows("UIDL", (*entry).setUnique) }
+
+// rows reads lines "number something". One that makes no sense leaves open what
+// else is not so.
+func (l *lister) rows(command string, set func(e *entry, rest string) bool) error {
+	total := len(l.drop.entries)
+	return l.s.lines(command, total+total/8+16, func(line string) error {
+		n, rest, ok := parseRow(line, total)
+		if !ok || !set(&l.drop.entries[n-1], rest) {
+			l.drop.complete = false
+		}
+		return nil
+	})
+}
+
+// parseRow reads "number something", the number being from 1 to total.
+func parseRow(line string, total int) (number int, rest string, ok bool) {
+	word, rest, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+	n, err := strconv.ParseUint(word, 10, 32)
+	if err != nil || n < 1 || n > uint64(total) {
+		return 0, "", false
+	}
+	return int(n), strings.Trim(rest, " "), true
+}
+
+func parseStat(text string) (int, error) {
+	word, _, _ := strings.Cut(text, " ")
+	n, err := strconv.ParseUint(word, 10, 32)
+	if err != nil || n > maxMessages {
+		return 0, fmt.Errorf("STAT: %w: %.60q is no number of messages", mailbox.ErrProtocol, text)
+	}
+	return int(n), nil
+}
+
+// setSize takes what LIST tells; it may do so once.
+func (e *entry) setSize(text string) bool {
+	word, _, _ := strings.Cut(text, " ")
+	n, err := strconv.ParseInt(word, 10, 64)
+	if err != nil || n < 0 || e.size >= 0 {
+		return false
+	}
+	e.size = n
+	return true
+}
+
+// setUnique takes what UIDL tells. A message with two unique-ids, or an odd one,
+// has none that could be relied on, and is known by its content.
+func (e *entry) setUnique(text string) bool {
+	if text == "" || len(text) > maxUniqueID || e.isOdd || e.unique != "" {
+		e.unique, e.isOdd = "", true
+	} else {
+		e.unique = text
+	}
+	return true
+}
+
+// index finds entries by their UIDs.
+func (d *maildrop) index() map[mailbox.UID]*entry {
+	index := make(map[mailbox.UID]*entry, len(d.entries))
+	for i := range d.entries {
+		index[d.entries[i].uid] = &d.entries[i]
+	}
+	return index
+}
