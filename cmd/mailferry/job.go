@@ -99,6 +99,9 @@ func (a *app) transfer(ctx context.Context, j job, report *report) (syncer.Summa
 		return syncer.Summary{}, j.target.err
 	}
 	account := j.account()
+	if err := j.refusePOP3(account); err != nil {
+		return syncer.Summary{}, err
+	}
 	summary, err := a.engine(ctx, j, account, report)
 	if !j.flags.dryRun && hasChanged(summary) {
 		if hookErr := a.postSync(ctx, account, j.command, summary); hookErr != nil {
@@ -119,6 +122,9 @@ func (j job) account() config.Account {
 	}
 	if len(j.flags.patterns) > 0 {
 		account.Mailboxes = j.flags.patterns
+	}
+	if account.Server.Protocol == pop3 {
+		account.Connections = 1 // POP3 locks the mailbox
 	}
 	return account
 }

@@ -57,7 +57,7 @@ type lostFlags struct {
 // preflight looks at what the other server takes, and tells.
 func (r *restoring) preflight(ctx context.Context) error {
 	asked := time.Now()
-	room, err := r.both.remote.Room(ctx)
+	room, err := r.both.imap.Room(ctx)
 	if err != nil {
 		return err
 	}

@@ -132,6 +132,11 @@ func (r *restoring) openStore(ctx context.Context) (err error) {
 // openServer connects to the other server and lists what is there.
 func (r *restoring) openServer(ctx context.Context) (err error) {
 	account := r.account()
+	if account.Server.Protocol == pop3 {
+		return hintedError{
+			usagef("%s: a POP3 server takes no messages", identityURL(account)), "use the server's IMAP address: imaps://user@host",
+		}
+	}
 	if err := r.both.openRemote(ctx, r.app, account, r.flags.dryRun); err != nil {
 		return err
 	}
@@ -190,7 +195,7 @@ func (r *restoring) options() syncer.Options {
 	policy.Refill = r.flags.again
 	options := syncer.Options{
 		Policy:        policy,
-		Remote:        &listedOnce{Account: r.both.remote, listed: r.listed},
+		Remote:        &listedOnce{Account: r.both.imap, listed: r.listed},
 		Local:         r.files,
 		LocalMessages: r.files,
 		LocalFolders:  r.files,
@@ -239,7 +244,7 @@ func (r *restoring) subscribe(ctx context.Context) error {
 		if wasThere && (!*want || isSubscribed(r.listed[i])) || !wasThere && *want {
 			continue
 		}
-		if err := r.both.remote.Subscribe(ctx, c.To, *want); err != nil {
+		if err := r.both.imap.Subscribe(ctx, c.To, *want); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func (r *restoring) chooseNames(ctx context.Context) error {
 // applyRules makes the choices, and the store look accordingly.
 func (r *restoring) applyRules(ctx context.Context) error {
 	var err error
-	if r.choices, err = nameChoices(ctx, r.both.disk, r.traits, r.rules, r.listed, r.both.remote); err != nil {
+	if r.choices, err = nameChoices(ctx, r.both.disk, r.traits, r.rules, r.listed, r.both.imap); err != nil {
 		return err
 	}
 	if !r.flags.dryRun {
@@ -106,7 +106,7 @@ func (r *restoring) runRenaming(ctx context.Context, options syncer.Options) (sy
 	r.only = map[mailbox.Name]bool{}
 	for _, name := range refused {
 		from, _ := r.files.Folder(name)
-		if to := restore.Plain(name, r.both.remote.Separator()); to != name && from != "" {
+		if to := restore.Plain(name, r.both.imap.Separator()); to != name && from != "" {
 			r.rules.Refused[from] = to
 		}
 	}

@@ -71,6 +71,9 @@ func (a *app) compareStore(ctx context.Context, t target, f verifyFlags, v *veri
 // namesThere are the names that a restore gave the store's mailboxes on another
 // server, or would give them.
 func (a *app) namesThere(ctx context.Context, both *sides, other config.Account, remote *imapremote.Account) (map[mailbox.Name]mailbox.Name, error) {
+	if remote == nil {
+		return nil, nil // POP3: INBOX is INBOX
+	}
 	rules := restore.Rules{Earlier: map[mailbox.Name]mailbox.Name{}}
 	url := identityURL(other)
 	known, err := state.Open(ctx, state.Options{
@@ -162,7 +165,7 @@ func (a *app) withServer(ctx context.Context, v *verification, account config.Ac
 		}
 	}
 	before := both.remote.Traffic()
-	err = do(verify.NewServer(both.remote, account.Connections, journal), both.remote)
+	err = do(verify.NewServer(both.remote, account.Connections, journal), both.imap)
 	after := both.remote.Traffic()
 	v.traffic.OctetsDown += after.OctetsDown - before.OctetsDown
 	v.traffic.OctetsUp += after.OctetsUp - before.OctetsUp

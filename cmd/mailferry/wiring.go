@@ -16,15 +16,28 @@ import (
 	"mailferry/syncer"
 	"mailferry/syncer/imapremote"
 	"mailferry/syncer/imapremote/wire"
+	"mailferry/syncer/pop3remote"
 )
+
+// server is a mail server of any protocol.
+type server interface {
+	syncer.Remote
+	syncer.RemoteMessages
+	syncer.RemoteMailboxes
+}
 
 // sides is what a run works on.
 type sides struct {
-	remote *imapremote.Account
-	disk   *maildirout.Store
-	base   *state.Store
+	remote server
+	// imap is remote where it is an IMAP server, else nil.
+	imap *imapremote.Account
+	disk *maildirout.Store
+	base *state.Store
 	// role is the server's part on the command line, see config.Secrets.
 	role string
+	// keepsNumbers: what is learnt of a POP3 server's messages is remembered in
+	// base, unless dryRun.
+	keepsNumbers, dryRun bool
 	// scratch is an empty folder that stands for a store which a dry run must
 	// not make.
 	scratch string
@@ -41,6 +54,7 @@ func (a *app) open(ctx context.Context, j job, account config.Account) (_ *sides
 		}
 	}()
 	local := func(ctx context.Context) error { return both.openLocal(ctx, a, account, j.flags) }
+	both.keepsNumbers, both.dryRun = true, j.flags.dryRun
 	remote := func(ctx context.Context) error { return both.openRemote(ctx, a, account, !j.pushes()) }
 	hook := func(ctx context.Context) error {
 		if j.flags.dryRun {
@@ -139,18 +153,28 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 	if account.BWLimit > 0 {
 		dialer.Limiter = limiter(ctx, account.BWLimit)
 	}
-	s.remote, err = imapremote.Open(ctx, imapremote.Options{
-		Dialer:      dialer,
-		User:        account.Server.User,
-		Auth:        auth,
-		Password:    secrets.Password,
-		Token:       secrets.Token,
-		Connections: account.Connections,
-		ReadOnly:    readOnly,
-		Log:         a.log.With("account", account.Name),
-	})
+	log := a.log.With("account", account.Name)
+	if account.Server.Protocol == pop3 {
+		err = s.openPOP3(ctx, account, pop3remote.Options{
+			Dialer: dialer, User: account.Server.User, Auth: auth,
+			Password: secrets.Password, Token: secrets.Token, ReadOnly: readOnly, Log: log,
+		})
+	} else {
+		err = s.openIMAP(ctx, imapremote.Options{
+			Dialer: dialer, User: account.Server.User, Auth: auth, Password: secrets.Password, Token: secrets.Token,
+			Connections: account.Connections, ReadOnly: readOnly, Log: log,
+		})
+	}
 	if errors.Is(err, config.ErrNoPassword) {
 		return hintedError{err, secrets.PasswordHint()}
+	}
+	return err
+}
+
+func (s *sides) openIMAP(ctx context.Context, options imapremote.Options) error {
+	account, err := imapremote.Open(ctx, options)
+	if err == nil {
+		s.remote, s.imap = account, account
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 		turn:     make(chan struct{}, 1),
 	}
 	if a.numbers == nil {
-		a.numbers = &memory{}
+		a.numbers = &memory{validity: validityAt(opts.Now())}
 	}
 	a.turn <- struct{}{}
 	if err := a.with(ctx, func(*session) error { return nil }); err != nil {
@@ -146,7 +146,7 @@ func (a *Account) dial(ctx context.Context) (expired bool, err error) {
 	a.mu.Lock()
 	a.current = stream
 	a.mu.Unlock()
-	a.session = s
+	a.session, s.began = s, a.opts.Now()
 	stop := context.AfterFunc(ctx, func() { stream.Close() })
 	expired, err = a.login(ctx, s)
 	if err == nil && !s.knowsAll() {
@@ -251,7 +251,11 @@ func (a *Account) Exists(ctx context.Context, name mailbox.Name) (bool, error) {
 func (a *Account) Observe(ctx context.Context, name mailbox.Name, _ mailbox.Since, each func(mailbox.RemoteMessage) error) (mailbox.Observation, error) {
 	var rows []mailbox.RemoteMessage
 	var seen mailbox.Observation
+	if err := a.renew(ctx); err != nil {
+		return mailbox.Observation{}, err
+	}
 	err := a.onInbox(ctx, name, func(s *session) error {
+		s.observed = true
 		// What was numbered is read anew: the state may have been rebuilt.
 		if err := a.number(ctx, s.drop); err != nil {
 			return err
@@ -268,6 +272,20 @@ func (a *Account) Observe(ctx context.Context, name mailbox.Name, _ mailbox.Sinc
 		}
 	}
 	return seen, nil
+}
+
+// staleAfter is how old a session may be that tells what there is.
+const staleAfter = 30 * time.Second
+
+// renew ends a session that has told what it sees, or began long ago: it would
+// never see anything else. (RFC 1939, section 3)
+func (a *Account) renew(ctx context.Context) error {
+	return a.with(ctx, func(s *session) error {
+		if s.observed || a.opts.Now().Sub(s.began) > staleAfter {
+			_ = s.quit() // nothing is marked: its answer makes no difference
+		}
+		return nil
+	})
 }
 
 // onInbox runs fn with a session that has listed its mailbox and knows its

@@ -123,11 +123,16 @@ func (a *Account) number(ctx context.Context, drop *maildrop) error {
 	// An empty mailbox, or a dry run, has nothing that was written yet.
 	drop.validity = known.UIDValidity
 	if drop.validity == 0 {
-		drop.validity = mailbox.UIDValidity(max(now&(1<<32-1), 1))
+		drop.validity = validityAt(a.opts.Now())
 	}
 	drop.next, drop.numbered = n.next, true
 	a.rows = n.rows
 	return nil
+}
+
+// validityAt is a UIDValidity of its own for UIDs that nobody remembers.
+func validityAt(now time.Time) mailbox.UIDValidity {
+	return mailbox.UIDValidity(max(now.Unix()&(1<<32-1), 1))
 }
 
 // numberer matches a maildrop with what was numbered before.
@@ -210,7 +215,10 @@ func (a *Account) remember(ctx context.Context, headers map[mailbox.UID]mailbox.
 }
 
 // memory is Numbers for one run.
-type memory struct{ numbering mailbox.Numbering }
+type memory struct {
+	validity  mailbox.UIDValidity
+	numbering mailbox.Numbering
+}
 
 func (m *memory) Numbering(context.Context) (mailbox.Numbering, error) { return m.numbering, nil }
 
@@ -227,7 +235,7 @@ func (m *memory) Number(_ context.Context, put []mailbox.Numbered, forget []mail
 		rows[row.UID] = row
 		n.Next = max(n.Next, row.UID+1)
 	}
-	n.UIDValidity, n.Messages = 1, n.Messages[:0]
+	n.UIDValidity, n.Messages = m.validity, nil
 	for _, row := range rows {
 		n.Messages = append(n.Messages, row)
 	}

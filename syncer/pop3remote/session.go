@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"mailferry/syncer/imapremote/wire"
 	"mailferry/syncer/mailbox"
@@ -32,6 +33,9 @@ type session struct {
 	stamp string
 	// drop is what the mailbox holds; nil before it was listed.
 	drop *maildrop
+	// observed: Observe has told of it.
+	observed bool
+	began    time.Time
 	// err is why the session is of no use any more.
 	err error
 }

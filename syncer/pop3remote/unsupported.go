@@ -11,7 +11,7 @@ import (
 var errUnsupported = fmt.Errorf("POP3 can only hand over messages and delete them: this is %w", mailbox.ErrUnsupported)
 
 // Append is not supported.
-func (a *Account) Append(context.Context, mailbox.Name, []mailbox.Upload, func(int, mailbox.Appended, error) error) error {
+func (a *Account) Append(context.Context, mailbox.Name, []mailbox.Upload, func(int, mailbox.Appended, error)) error {
 	return errUnsupported
 }
 

@@ -11,15 +11,15 @@ import (
 
 var fetchCases = []remoteSubtest{
 	{"FetchIsExactToTheOctet", func(c *remoteCase) {
-		c.Witness.Create(work)
+		c.make()
 		var sent []OddMessage
 		for _, odd := range OddMessages() {
 			if c.Takes == nil || c.Takes(odd) {
 				sent = append(sent, odd)
-				c.Witness.Append(work, mailbox.Flags{}, someDate(1), odd.Octets)
+				c.Witness.Append(c.box, mailbox.Flags{}, someDate(1), odd.Octets)
 			}
 		}
-		c.wantFetched(work, sent)
+		c.wantFetched(c.box, sent)
 	}},
 	{"FetchOfAnEmptyMessage", func(c *remoteCase) {
 		if c.Plant == nil {
@@ -36,7 +36,7 @@ var fetchCases = []remoteSubtest{
 	}},
 	{"FetchOfHeaders", func(c *remoteCase) {
 		messages := c.made(3)
-		got := c.fetch(c.ref(work), uidsOf(messages), mailbox.HeaderOnly).got
+		got := c.fetch(c.ref(c.box), uidsOf(messages), mailbox.HeaderOnly).got
 		for _, message := range messages {
 			if want := header(message.Octets); !bytes.Equal(got[message.UID], want) {
 				c.Errorf("uid %d: %q, want %q", message.UID, got[message.UID], want)
@@ -45,26 +45,26 @@ var fetchCases = []remoteSubtest{
 	}},
 	{"FetchLeavesOutWhatIsNotThere", func(c *remoteCase) {
 		messages := c.made(4)
-		c.Witness.Expunge(work, messages[1].UID)
+		c.Witness.Expunge(c.box, messages[1].UID)
 		asked := mailbox.UIDs(messages[0].UID, messages[1].UID, messages[3].UID, messages[3].UID+1000)
-		got := c.fetch(c.ref(work), asked, mailbox.Whole)
+		got := c.fetch(c.ref(c.box), asked, mailbox.Whole)
 		if want := []mailbox.UID{messages[0].UID, messages[3].UID}; !slices.Equal(slices.Sorted(slices.Values(got.order)), want) {
 			c.Errorf("got %v, want %v", got.order, want)
 		}
 	}},
 	{"FetchOfNothingButAbsentMessages", func(c *remoteCase) {
 		c.made(1)
-		if got := c.fetch(c.ref(work), mailbox.UIDs(5000, 5001), mailbox.Whole); len(got.order) != 0 {
+		if got := c.fetch(c.ref(c.box), mailbox.UIDs(5000, 5001), mailbox.Whole); len(got.order) != 0 {
 			c.Errorf("got %v", got.order)
 		}
-		if got := c.fetch(c.ref(work), nil, mailbox.Whole); len(got.order) != 0 {
+		if got := c.fetch(c.ref(c.box), nil, mailbox.Whole); len(got.order) != 0 {
 			c.Errorf("got %v for no UIDs", got.order)
 		}
 	}},
 	{"FetchLeavesMessagesUnseen", func(c *remoteCase) {
 		messages := c.made(2)
-		c.fetch(c.ref(work), uidsOf(messages), mailbox.Whole)
-		for _, message := range c.Witness.Messages(work) {
+		c.fetch(c.ref(c.box), uidsOf(messages), mailbox.Whole)
+		for _, message := range c.Witness.Messages(c.box) {
 			if !message.Flags.IsEmpty() {
 				c.Errorf("uid %d has become %s", message.UID, message.Flags)
 			}
@@ -72,7 +72,7 @@ var fetchCases = []remoteSubtest{
 	}},
 	{"FetchUnderAnotherUIDValidityHandsOverNothing", func(c *remoteCase) {
 		messages := c.made(2)
-		ref := c.ref(work)
+		ref := c.ref(c.box)
 		ref.UIDValidity++
 		s := newSink()
 		wantError(c, "fetch", c.Remote.Fetch(c.ctx, ref, uidsOf(messages), mailbox.Whole, s), mailbox.ErrUIDValidity)
@@ -86,7 +86,7 @@ var fetchCases = []remoteSubtest{
 	}},
 	{"FetchReturnsTheSinksError", func(c *remoteCase) {
 		messages := c.made(3)
-		ref := c.ref(work)
+		ref := c.ref(c.box)
 		s := newSink()
 		s.refuse = errors.New("disk full")
 		wantError(c, "fetch", c.Remote.Fetch(c.ctx, ref, uidsOf(messages), mailbox.Whole, s), s.refuse)
@@ -96,7 +96,7 @@ var fetchCases = []remoteSubtest{
 	}},
 	{"FetchEndsWhenCancelled", func(c *remoteCase) {
 		messages := c.made(3)
-		ref := c.ref(work)
+		ref := c.ref(c.box)
 		ctx, cancel := context.WithCancel(c.ctx)
 		cancel()
 		wantError(c, "fetch", c.Remote.Fetch(ctx, ref, uidsOf(messages), mailbox.Whole, newSink()), context.Canceled)

@@ -10,11 +10,11 @@ import (
 var observeCases = []remoteSubtest{
 	{"ObserveOfAnEmptyMailboxIsComplete", func(c *remoteCase) {
 		c.made(0)
-		s := c.observe(work, mailbox.Since{})
+		s := c.observe(c.box, mailbox.Since{})
 		if !s.Complete || len(s.messages) != 0 || s.Status.Messages != 0 || s.Status.UIDNext == 0 || s.Status.UIDValidity == 0 {
 			c.Errorf("%+v", s)
 		}
-		if s = c.observe(work, since(s, nil)); !s.Complete || !s.present(nil).IsEmpty() {
+		if s = c.observe(c.box, since(s, nil)); !s.Complete || !s.present(nil).IsEmpty() {
 			c.Errorf("again: %+v", s)
 		}
 	}},
@@ -32,7 +32,7 @@ var observeCases = []remoteSubtest{
 	}},
 	{"ObserveWithoutAChangeHandsOverNothing", func(c *remoteCase) {
 		known := c.made(5)
-		s := c.observe(work, since(c.observe(work, mailbox.Since{}), known))
+		s := c.observe(c.box, since(c.observe(c.box, mailbox.Since{}), known))
 		c.wantPresent(s, known, known)
 		if c.CondStore != s.Delta {
 			c.Errorf("delta %v, CONDSTORE %v", s.Delta, c.CondStore)
@@ -43,11 +43,11 @@ var observeCases = []remoteSubtest{
 	}},
 	{"ObserveSeesWhatChangedAndWhatIsNew", func(c *remoteCase) {
 		known := c.made(5)
-		before := c.observe(work, mailbox.Since{})
+		before := c.observe(c.box, mailbox.Since{})
 		changed := known[2].UID
-		c.Witness.Store(work, changed, "+FLAGS", mailbox.NewFlags(mailbox.FlagFlagged))
-		now := c.fill(work, 1)
-		s := c.observe(work, since(before, known))
+		c.Witness.Store(c.box, changed, "+FLAGS", mailbox.NewFlags(mailbox.FlagFlagged))
+		now := c.fill(c.box, 1)
+		s := c.observe(c.box, since(before, known))
 		c.wantPresent(s, known, now)
 		if m, found := s.find(changed); !found || !m.HasFlags || !m.Flags.Has(mailbox.FlagFlagged) {
 			c.Errorf("changed message: %+v", m)
@@ -58,46 +58,46 @@ var observeCases = []remoteSubtest{
 	}},
 	{"ObserveProvesThatAMessageIsGone", func(c *remoteCase) {
 		known := c.made(5)
-		before := c.observe(work, mailbox.Since{})
-		c.Witness.Expunge(work, known[1].UID, known[4].UID)
-		c.wantPresent(c.observe(work, since(before, known)), known, c.Witness.Messages(work))
+		before := c.observe(c.box, mailbox.Since{})
+		c.Witness.Expunge(c.box, known[1].UID, known[4].UID)
+		c.wantPresent(c.observe(c.box, since(before, known)), known, c.Witness.Messages(c.box))
 	}},
 	{"ObserveIsNotFooledByEqualCounts", func(c *remoteCase) {
 		known := c.made(4)
-		before := c.observe(work, mailbox.Since{})
-		c.Witness.Expunge(work, known[0].UID)
-		c.Witness.Append(work, mailbox.Flags{}, someDate(9), text(9))
-		c.wantPresent(c.observe(work, since(before, known)), known, c.Witness.Messages(work))
+		before := c.observe(c.box, mailbox.Since{})
+		c.Witness.Expunge(c.box, known[0].UID)
+		c.Witness.Append(c.box, mailbox.Flags{}, someDate(9), text(9))
+		c.wantPresent(c.observe(c.box, since(before, known)), known, c.Witness.Messages(c.box))
 	}},
 	{"ObserveSeesANewMessageThatIsGoneAgain", func(c *remoteCase) {
 		known := c.made(3)
-		before := c.observe(work, mailbox.Since{})
-		now := c.fill(work, 2)
-		c.Witness.Expunge(work, now[3].UID)
-		c.wantPresent(c.observe(work, since(before, known)), known, c.Witness.Messages(work))
+		before := c.observe(c.box, mailbox.Since{})
+		now := c.fill(c.box, 2)
+		c.Witness.Expunge(c.box, now[3].UID)
+		c.wantPresent(c.observe(c.box, since(before, known)), known, c.Witness.Messages(c.box))
 	}},
 	{"ObserveSeesAMailboxThatWasEmptied", func(c *remoteCase) {
 		known := c.made(3)
-		before := c.observe(work, mailbox.Since{})
+		before := c.observe(c.box, mailbox.Since{})
 		for _, message := range known {
-			c.Witness.Expunge(work, message.UID)
+			c.Witness.Expunge(c.box, message.UID)
 		}
-		c.wantPresent(c.observe(work, since(before, known)), known, nil)
+		c.wantPresent(c.observe(c.box, since(before, known)), known, nil)
 	}},
 	{"ObserveWithTooFewBelowListsAll", func(c *remoteCase) {
 		// The base lost links: what it does not know must be told again.
 		known := c.made(4)
-		before := since(c.observe(work, mailbox.Since{}), known[:2])
-		s := c.observe(work, before)
+		before := since(c.observe(c.box, mailbox.Since{}), known[:2])
+		s := c.observe(c.box, before)
 		if !s.Complete || s.present(uidsOf(known[:2])).String() != uidsOf(known).String() {
 			c.Errorf("complete %v, present %s, want %s", s.Complete, s.present(uidsOf(known[:2])), uidsOf(known))
 		}
 	}},
 	{"ObserveUnderAnotherUIDValidityTellsEverything", func(c *remoteCase) {
 		known := c.made(3)
-		before := since(c.observe(work, mailbox.Since{}), known)
+		before := since(c.observe(c.box, mailbox.Since{}), known)
 		before.Remote.UIDValidity++
-		s := c.observe(work, before)
+		s := c.observe(c.box, before)
 		if s.Delta || !s.Complete || len(s.messages) != len(known) {
 			c.Errorf("%+v", s)
 		}
@@ -105,13 +105,13 @@ var observeCases = []remoteSubtest{
 	{"ObserveSeesKeywordsComeAndGo", func(c *remoteCase) {
 		known := c.made(2)
 		keyword := mailbox.NewFlags("$Junk")
-		c.Witness.Store(work, known[0].UID, "+FLAGS", keyword)
-		s := c.observe(work, mailbox.Since{})
+		c.Witness.Store(c.box, known[0].UID, "+FLAGS", keyword)
+		s := c.observe(c.box, mailbox.Since{})
 		if m, _ := s.find(known[0].UID); !m.Flags.Equal(keyword) {
 			c.Errorf("flags %s, want %s", m.Flags, keyword)
 		}
-		c.Witness.Store(work, known[0].UID, "-FLAGS", keyword)
-		if m, found := c.observe(work, since(s, known)).find(known[0].UID); !found || !m.Flags.IsEmpty() {
+		c.Witness.Store(c.box, known[0].UID, "-FLAGS", keyword)
+		if m, found := c.observe(c.box, since(s, known)).find(known[0].UID); !found || !m.Flags.IsEmpty() {
 			c.Errorf("keyword taken away: found %v, flags %s", found, m.Flags)
 		}
 	}},
@@ -127,12 +127,12 @@ var observeCases = []remoteSubtest{
 	{"ObserveReturnsTheErrorOfEach", func(c *remoteCase) {
 		c.made(3)
 		stop, calls := errors.New("stop"), 0
-		_, err := c.Remote.Observe(c.ctx, work, mailbox.Since{}, func(mailbox.RemoteMessage) error { calls++; return stop })
+		_, err := c.Remote.Observe(c.ctx, c.box, mailbox.Since{}, func(mailbox.RemoteMessage) error { calls++; return stop })
 		wantError(c, "observe", err, stop)
 		if calls != 1 {
 			c.Errorf("each was called %d times after its error", calls-1)
 		}
-		if s := c.observe(work, mailbox.Since{}); len(s.messages) != 3 {
+		if s := c.observe(c.box, mailbox.Since{}); len(s.messages) != 3 {
 			c.Errorf("afterwards %d messages", len(s.messages))
 		}
 	}},
@@ -140,7 +140,7 @@ var observeCases = []remoteSubtest{
 		c.made(3)
 		ctx, cancel := context.WithCancel(c.ctx)
 		cancel()
-		_, err := c.Remote.Observe(ctx, work, mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
+		_, err := c.Remote.Observe(ctx, c.box, mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
 		wantError(c, "observe", err, context.Canceled)
 	}},
 }
@@ -161,16 +161,16 @@ func (c *remoteCase) wantPresent(s seen, known, now []Message) {
 }
 
 func observeEverything(c *remoteCase) {
-	c.Witness.Create(work)
+	c.make()
 	flags := []mailbox.Flags{
 		{}, mailbox.NewFlags(mailbox.FlagSeen), mailbox.NewFlags(mailbox.FlagSeen, mailbox.FlagFlagged, mailbox.FlagAnswered),
 		mailbox.NewFlags(mailbox.FlagDraft), mailbox.NewFlags(mailbox.FlagDeleted), mailbox.NewFlags("$Forwarded", "Custom"),
 	}
 	for i, f := range flags {
-		c.Witness.Append(work, f, someDate(i), text(i))
+		c.Witness.Append(c.box, f, someDate(i), text(i))
 	}
-	want := c.Witness.Messages(work)
-	s := c.observe(work, mailbox.Since{})
+	want := c.Witness.Messages(c.box)
+	s := c.observe(c.box, mailbox.Since{})
 	if !s.Complete || s.Delta || len(s.messages) != len(want) || int(s.Status.Messages) != len(want) {
 		c.Fatalf("%+v", s)
 	}

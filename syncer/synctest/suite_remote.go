@@ -2,6 +2,7 @@ package synctest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ type RemoteFixture struct {
 	// Plant puts a message into INBOX that the server would not take over
 	// IMAP; nil where that cannot be done.
 	Plant func(octets []byte)
+	// Only names the one mailbox of a server that has no others; "" if others
+	// can be made.
+	Only mailbox.Name
 	// Since1970 says that the server takes no earlier dates.
 	Since1970 bool
 }
@@ -39,6 +43,8 @@ type remoteCase struct {
 	*testing.T
 	RemoteFixture
 	ctx context.Context
+	// box is the mailbox that most subtests make for themselves.
+	box mailbox.Name
 }
 
 // TestRemote holds an implementation of Remote, RemoteMessages and
@@ -46,7 +52,18 @@ type remoteCase struct {
 // fresh account, which has INBOX and may have other empty mailboxes. Subtests
 // in except are those that the server itself cannot pass.
 func TestRemote(t *testing.T, open func(t *testing.T) RemoteFixture, except ...string) {
-	for _, table := range [][]remoteSubtest{listCases, observeCases, fetchCases, appendCases, changeCases, mailboxCases} {
+	tables := [][]remoteSubtest{listCases, observeCases, fetchCases, appendCases, changeCases, mailboxCases}
+	testRemote(t, tables, open, except)
+}
+
+// TestReading is TestRemote for a side that messages are only read from: what
+// Observe and Fetch promise.
+func TestReading(t *testing.T, open func(t *testing.T) RemoteFixture, except ...string) {
+	testRemote(t, [][]remoteSubtest{observeCases, fetchCases}, open, except)
+}
+
+func testRemote(t *testing.T, tables [][]remoteSubtest, open func(t *testing.T) RemoteFixture, except []string) {
+	for _, table := range tables {
 		for _, subtest := range table {
 			if slices.Contains(except, subtest.name) {
 				continue
@@ -56,7 +73,7 @@ func TestRemote(t *testing.T, open func(t *testing.T) RemoteFixture, except ...s
 				t.Cleanup(func() { _ = fixture.Remote.Close() })
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
-				subtest.run(&remoteCase{t, fixture, ctx})
+				subtest.run(&remoteCase{t, fixture, ctx, cmp.Or(fixture.Only, work)})
 			})
 		}
 	}
@@ -67,7 +84,7 @@ type remoteSubtest struct {
 	run  func(c *remoteCase)
 }
 
-// work is a mailbox that most subtests make for themselves.
+// work is the mailbox that most subtests make for themselves.
 const work mailbox.Name = "Work"
 
 // someDate is in a zone that is not a whole number of hours.
@@ -89,11 +106,19 @@ func (c *remoteCase) fill(name mailbox.Name, n int) []Message {
 	return c.Witness.Messages(name)
 }
 
-// made makes the mailbox work and fills it.
+// made makes the mailbox and fills it.
 func (c *remoteCase) made(n int) []Message {
 	c.Helper()
-	c.Witness.Create(work)
-	return c.fill(work, n)
+	c.make()
+	return c.fill(c.box, n)
+}
+
+// make makes the mailbox.
+func (c *remoteCase) make() {
+	c.Helper()
+	if c.Only == "" {
+		c.Witness.Create(c.box)
+	}
 }
 
 // ref names a mailbox with the UIDValidity that it has now.
@@ -183,11 +208,14 @@ func (s *sink) Receive(size int64, body io.Reader) error {
 	if s.received {
 		s.misuse = errors.New("two Receive without a Row or a Drop between them")
 	}
-	octets, err := io.ReadAll(io.LimitReader(body, size))
+	if size != mailbox.UnknownSize {
+		body = io.LimitReader(body, size)
+	}
+	octets, err := io.ReadAll(body)
 	if err != nil {
 		return err
 	}
-	if int64(len(octets)) != size {
+	if size != mailbox.UnknownSize && int64(len(octets)) != size {
 		return io.ErrUnexpectedEOF
 	}
 	s.pending, s.received = octets, true

@@ -148,11 +148,11 @@ func (h *hashing) Receive(size int64, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if n != size {
+	if n != size && size != mailbox.UnknownSize {
 		return io.ErrUnexpectedEOF
 	}
 	sum.Sum(h.hash[:0])
-	h.size = size
+	h.size = n
 	return nil
 }
 

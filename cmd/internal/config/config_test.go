@@ -118,7 +118,7 @@ func TestLoadNamesLineAndRemedy(t *testing.T) {
 		"no url":                 {"[accounts.home]\nstore = \"x\"\n", ":1", "has no url", "imaps://"},
 		"no store":               {"\n[accounts.home]\nurl = \"imaps://me@host\"\n", ":2", "has no store", "~/Mail/home"},
 		"plaintext":              {"[accounts.home]\nstore = \"x\"\nurl = \"imap+plain://me@example.com\"\n", ":1", "in the clear", "allow_plaintext"},
-		"pop3":                   {"[accounts.home]\nstore = \"x\"\nurl = \"pop3s://me@example.com\"\n", ":1", "not supported yet", "IMAP"},
+		"plaintext POP3":         {"[accounts.home]\nstore = \"x\"\nurl = \"pop3+plain://me@example.com\"\n", ":1", "in the clear", "pop3s://"},
 		"store in defaults":      {"[defaults]\nstore = \"x\"\n", ":2", "does not belong", "its own store"},
 		"account is no table":    {"[accounts]\nhome = 3\n", ":2", "is not a table", "[accounts.home]"},
 		"bad account name":       {"[accounts.\"a/b\"]\nstore = \"x\"\n", ":1", "not a name", "letters"},

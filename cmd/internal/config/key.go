@@ -50,8 +50,8 @@ var accountKeys = []key{
 	}},
 	{"tls_ca_file", "a file with certificates in PEM", false, func(a *Account, v value) error { return v.into(&a.TLSCAFile) }},
 	{"tls_pin", "the SHA-256 of a certificate, 64 hexadecimal digits", false, func(a *Account, v value) error { return v.pin(&a.TLSPin) }},
-	{"auth", "auto, plain, login, xoauth2, oauthbearer or external", false, func(a *Account, v value) error {
-		return v.oneOf(&a.Auth, "auto", "plain", "login", "xoauth2", "oauthbearer", "external")
+	{"auth", "auto, plain, login, xoauth2, oauthbearer, external or (POP3) apop", false, func(a *Account, v value) error {
+		return v.oneOf(&a.Auth, "auto", "plain", "login", "xoauth2", "oauthbearer", "external", "apop")
 	}},
 	{"token_command", "a list such as [\"oama\", \"access\", \"me@example.com\"]", false, func(a *Account, v value) error { return v.list(&a.TokenCommand) }},
 	{"tunnel", `a list such as ["ssh", "host", "imapd"]`, false, func(a *Account, v value) error { return v.list(&a.Tunnel) }},

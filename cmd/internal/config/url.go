@@ -179,12 +179,11 @@ func checkServer(account Account) error {
 	switch {
 	case len(account.Tunnel) > 0:
 		return nil
-	case server.Protocol == "pop3":
-		return &Error{Message: "POP3 servers are not supported yet by this version", Hint: "use the server's IMAP address: imaps://user@host"}
 	case server.Security == Plain && !server.IsLoopback() && !account.AllowPlaintext:
 		return &Error{
 			Message: server.Scheme + ":// sends mail and password in the clear, and " + server.Host + " is not this machine",
-			Hint:    "use imaps:// (TLS) or imap:// (STARTTLS); allow_plaintext = true in the configuration permits it all the same",
+			Hint: "use " + server.Protocol + "s:// (TLS) or " + server.Protocol + ":// (" + map[string]string{"imap": "STARTTLS", "pop3": "STLS"}[server.Protocol] +
+				"); allow_plaintext = true in the configuration permits it all the same",
 		}
 	}
 	return nil
