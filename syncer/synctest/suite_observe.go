@@ -117,7 +117,7 @@ var observeCases = []remoteSubtest{
 	}},
 	{"ObserveTellsMachinesFromFlags", func(c *remoteCase) {
 		known := c.made(1)
-		machine, keyword := mailbox.MachineFlag("c.box"), mailbox.NewFlags("$Junk")
+		machine, keyword := mailbox.MachineFlag("work"), mailbox.NewFlags("$Junk")
 		c.Witness.Store(c.box, known[0].UID, "+FLAGS", keyword.Union(machine))
 		m, _ := c.observe(c.box, mailbox.Since{}).find(known[0].UID)
 		if !m.Flags.Equal(keyword) || !m.Machines.Equal(machine) {
