@@ -282,6 +282,9 @@ func (r *run) settleRelease(ctx context.Context, b *box, actions []plan.Action, 
 	return nil
 }
 
+// ErrAlarm: a server deleted what nobody asked it to. See AlarmError.
+var ErrAlarm = errors.New("messages went away unasked")
+
 // AlarmError says that messages went away that nobody here asked to go: the
 // server expunges more than it is told, or another client did at that moment.
 type AlarmError struct {
@@ -295,6 +298,9 @@ func (e *AlarmError) Error() string {
 	return fmt.Sprintf("%s: while the archive expunged other messages, uid %s went away unasked (%d of %d are on disk and stay there): the server expunges more than it is told to, or another program deletes mail at this moment; the archive stops",
 		e.Mailbox, e.UIDs, e.Kept, e.UIDs.Len())
 }
+
+// Unwrap returns ErrAlarm.
+func (e *AlarmError) Unwrap() error { return ErrAlarm }
 
 // alarm ends the run. Copies on disk of what went away unasked stay there for
 // good: no later run takes their absence for the user's wish.

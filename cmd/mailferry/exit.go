@@ -11,6 +11,7 @@ import (
 
 	"mailferry/cmd/internal/config"
 	"mailferry/state"
+	"mailferry/syncer"
 	"mailferry/syncer/mailbox"
 )
 
@@ -53,6 +54,7 @@ type exitRow struct {
 
 // exitTable is searched from the top: the first error that matches decides.
 var exitTable = []exitRow{
+	{syncer.ErrAlarm, exitFailed, "look at the mailbox with another program before you go on with: %s"},
 	{context.Canceled, exitInterrupted, "nothing is lost; go on with: %s"},
 	{mailbox.ErrStopped, exitInterrupted, "what is done is done; go on with: %s"},
 	{errNotSetUp, exitNotSetUp, ""},
@@ -71,6 +73,7 @@ var exitTable = []exitRow{
 	{state.ErrReadOnly, exitFailed, "make the store's disk writable, then: %s"},
 	{syscall.ENOSPC, exitFailed, "make room on the disk, then: %s"},
 	{syscall.EDQUOT, exitFailed, "make room on the disk, then: %s"},
+	{mailbox.ErrNoUIDPlus, exitPartly, "what is marked is yours to purge: expunge the mailbox with your mail program"},
 	{mailbox.ErrTLS, exitFailed, "is the server's name right? A private authority's certificate goes into tls_ca_file, " +
 		"a self-signed one's SHA-256 into tls_pin (mailferry help configuration)"},
 	{mailbox.ErrAuth, exitAuth, "check user and password; many providers want an app password, or OAuth (token_command)"},

@@ -16,7 +16,7 @@ import (
 var topicFiles embed.FS
 
 // topicList names the topics in the order in which they are offered.
-var topicList = []string{"decisions", "safety", "exit-codes", "migration", "configuration", "state", "maildir", "verify"}
+var topicList = []string{"decisions", "safety", "exit-codes", "archive", "migration", "configuration", "state", "maildir", "verify"}
 
 func topicNames() string { return strings.Join(topicList, ", ") }
 

@@ -17,8 +17,10 @@ import (
 // job is one account's run.
 type job struct {
 	target  target
-	command string // "sync" or "backup"
+	command string // "sync", "backup" or "archive"
 	flags   transferFlags
+	// archive are the flags of the archive command, nil without them.
+	archive *archiveFlags
 }
 
 // reporter is a syncer.Reporter that also takes the end.
@@ -87,6 +89,7 @@ func (j job) again() string {
 	if j.flags.mirror {
 		text += " --mirror"
 	}
+	text += j.archive.typed()
 	for _, pattern := range j.flags.mailboxes {
 		text += " --mailbox " + quoted(pattern)
 	}
@@ -163,6 +166,11 @@ func (a *app) runEngine(ctx context.Context, j job, account config.Account, both
 	}
 	options := a.options(j, account, both, report)
 	options.Recover = recover
+	if j.command == config.ModeArchive {
+		if err := a.makeArchive(ctx, j, account, both, report, &options); err != nil {
+			return syncer.Summary{}, err
+		}
+	}
 	if j.flags.dryRun {
 		return syncer.Run(ctx, options)
 	}
@@ -174,7 +182,9 @@ func (a *app) runEngine(ctx context.Context, j job, account config.Account, both
 }
 
 // pushes reports whether the run may write to the server at all.
-func (j job) pushes() bool { return j.command == config.ModeSync && !j.flags.dryRun }
+func (j job) pushes() bool {
+	return (j.command == config.ModeSync || j.command == config.ModeArchive) && !j.flags.dryRun
+}
 
 func (a *app) options(j job, account config.Account, both *sides, report *report) syncer.Options {
 	return syncer.Options{
@@ -185,6 +195,7 @@ func (a *app) options(j job, account config.Account, both *sides, report *report
 		LocalMessages: both.disk,
 		LocalFolders:  both.disk,
 		Base:          both.base,
+		Marks:         both.base,
 		Selects:       account.Mailboxes.Selects,
 		Connections:   account.Connections,
 		DryRun:        j.flags.dryRun,

@@ -1,18 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 
 	"golang.org/x/term"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/ui"
 )
 
 // secrets finds the account's password, asking only where somebody can answer.
 func (a *app) secrets(account config.Account) config.Secrets {
 	secrets := config.Secrets{Account: account, Env: a.env}
-	if !a.flags.noInput && a.console.IsTerminal() && term.IsTerminal(int(a.stdin.Fd())) {
+	if a.canAsk() {
 		secrets.Prompt = a.askPassword
 	}
 	return secrets
@@ -48,4 +50,31 @@ func (a *app) askPassword(ctx context.Context, question string) (string, error) 
 	}
 	term.Restore(fd, before)
 	return "", context.Canceled
+}
+
+// canAsk reports whether somebody is there to answer.
+func (a *app) canAsk() bool {
+	return !a.flags.noInput && a.console.IsTerminal() && term.IsTerminal(int(a.stdin.Fd()))
+}
+
+// askYes asks a question that only y or yes answers with yes.
+func (a *app) askYes(ctx context.Context, question string) (bool, error) {
+	fmt.Fprint(a.console.Err(), ui.Escape(question))
+	type answer struct {
+		text string
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		text, err := bufio.NewReader(a.stdin).ReadString('\n')
+		answered <- answer{text, err}
+	}()
+	select {
+	case got := <-answered:
+		return got.err == nil && isYes(got.text), nil
+	case <-a.stop:
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(a.console.Err())
+	return false, context.Canceled
 }

@@ -80,6 +80,7 @@ backs the mailbox up.
   mailferry demo                          see it work; needs no account
   mailferry backup URL DIR                copy all mail to DIR, change nothing on the server
   mailferry sync URL DIR                  two-way: what changes on one side changes on the other
+  mailferry archive URL DIR               copy, prove, then delete old mail from the server
 
 A URL is imaps://user@imap.example.com; an @ in the user is written %40.
 Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
@@ -103,6 +104,7 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 	root.AddCommand(
 		newSyncCommand(a),
 		newBackupCommand(a),
+		newArchiveCommand(a),
 		newRestoreCommand(a),
 		newVerifyCommand(a),
 		newExportCommand(a),

@@ -11,7 +11,8 @@ func newRunCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [ACCOUNT...]",
 		Short: "Do what each account's mode says: the line for a crontab",
-		Long: `Does what the configuration says for each account: mode = "sync" or "backup".
+		Long: `Does what the configuration says for each account: mode = "sync", "backup"
+or "archive", with the limits of its [archive] table.
 Without a terminal a run that succeeds prints nothing, so cron mails only trouble:
 
   */10 * * * *  mailferry run`,
@@ -26,13 +27,10 @@ Without a terminal a run that succeeds prints nothing, so cron mails only troubl
 			}
 			jobs := make([]job, len(targets))
 			for i, t := range targets {
-				if t.account.Mode == config.ModeArchive {
-					return hintedError{
-						usagef("%s: mode = \"archive\" is not in this version", t.account.Name),
-						"set mode to sync or backup, or name the accounts to run: mailferry run ACCOUNT",
-					}
-				}
 				jobs[i] = job{target: t, command: t.account.Mode, flags: flags}
+				if t.err == nil && t.account.Mode == config.ModeArchive {
+					jobs[i].target.err = a.mayArchive(cmd.Context(), jobs[i])
+				}
 			}
 			return a.runJobs(cmd.Context(), jobs)
 		},

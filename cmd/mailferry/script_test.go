@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 //
 //	imap create MAILBOX
 //	imap append MAILBOX FILE [FLAG...]
+//	imap deliver MAILBOX FILE [FLAG...]   as append, but dated now
 //	imap flag MAILBOX UID +FLAG|-FLAG...
 //	imap expunge MAILBOX UID...
 //	imap show MAILBOX         uid, flags and subject of each message
@@ -121,9 +122,13 @@ func scriptServer(ts *testscript.TestScript, server *demoServer, args []string) 
 	switch args[0] {
 	case "create":
 		ts.Check(c.Create(name, nil).Wait())
-	case "append":
+	case "append", "deliver":
+		date := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
+		if args[0] == "deliver" {
+			date = time.Now()
+		}
 		text := strings.ReplaceAll(ts.ReadFile(args[2]), "\n", "\r\n")
-		ts.Check(appendMessage(c, name, []byte(text), time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC), imapFlags(args[3:])...))
+		ts.Check(appendMessage(c, name, []byte(text), date, imapFlags(args[3:])...))
 	case "flag":
 		for _, flag := range args[3:] {
 			op := imap.StoreFlagsAdd

@@ -15,6 +15,9 @@ const staleRounds = 2
 // the last one. After failures and refusals it leaves the rest to the next run.
 func (a *app) runSettling(ctx context.Context, options syncer.Options) (syncer.Summary, error) {
 	total, err := syncer.Run(ctx, options)
+	if limits := options.Policy.Retention; limits != nil && limits.HasFree {
+		return total, err // how much is to be freed was asked before the run
+	}
 	for range staleRounds {
 		if err != nil || total.Stale == 0 || total.Failed > 0 || total.Guarded > 0 || ctx.Err() != nil || a.stopped() {
 			break

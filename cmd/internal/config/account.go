@@ -48,8 +48,11 @@ type Account struct {
 	AllowPlaintext bool
 	// Connections is how many connections may be open at once, at least 1.
 	Connections int
-	Archive     Archive
-	Hooks       Hooks
+	// Machine is this machine's name among those that share the account; "" is
+	// the host's name.
+	Machine string
+	Archive Archive
+	Hooks   Hooks
 	// Adhoc says that the account comes from the command line or a store's
 	// marker, not from the configuration.
 	Adhoc bool
@@ -57,12 +60,21 @@ type Account struct {
 
 // Archive is what limits the archive command.
 type Archive struct {
-	OlderThan  time.Duration
-	KeepLatest int
+	// OlderThan counts only with HasOlderThan; 0 then is any age.
+	OlderThan    time.Duration
+	HasOlderThan bool
+	KeepLatest   int
 	// UntilQuota is the share of the quota in percent at which to stop; 0 is
 	// not to look at it.
-	UntilQuota  int
-	KeepFlagged bool
+	UntilQuota            int
+	SeenOnly, KeepFlagged bool
+	// LeaveFor names the machines that must have a copy first.
+	LeaveFor []string
+}
+
+// IsLimited reports whether any limit says how much is archived.
+func (a Archive) IsLimited() bool {
+	return a.HasOlderThan || a.KeepLatest > 0 || a.UntilQuota > 0 || a.SeenOnly
 }
 
 // Hooks are commands that surround a run.
@@ -80,7 +92,7 @@ func builtin(name string) Account {
 		OnRemoteDelete: "trash",
 		OnLocalDelete:  "expunge",
 		Connections:    4,
-		Archive:        Archive{OlderThan: 30 * 24 * time.Hour, KeepFlagged: true},
+		Archive:        Archive{KeepFlagged: true},
 	}
 }
 

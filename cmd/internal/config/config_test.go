@@ -52,12 +52,15 @@ on_local_delete  = "trash"
 max_message_size = "25M"
 bwlimit          = "500k"
 allow_plaintext  = true
+machine          = "work"
 
 [accounts.home.archive]
 older_than   = "2w"
 keep_latest  = 5
 until_quota  = "80%"
 keep_flagged = false
+seen_only    = true
+leave_for    = ["work", "home-2"]
 
 [accounts.home.hooks]
 pre_sync  = ["true"]
@@ -89,6 +92,8 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		"bwlimit": home.BWLimit == 500<<10, "allow_plaintext": home.AllowPlaintext, "defaults": home.Connections == 2,
 		"older_than": home.Archive.OlderThan == 14*24*time.Hour, "keep_latest": home.Archive.KeepLatest == 5,
 		"until_quota": home.Archive.UntilQuota == 80, "keep_flagged": !home.Archive.KeepFlagged,
+		"seen_only": home.Archive.SeenOnly, "leave_for": slices.Equal(home.Archive.LeaveFor, []string{"work", "home-2"}),
+		"machine":  home.Machine == "work",
 		"pre_sync": slices.Equal(home.Hooks.PreSync, []string{"true"}), "post_sync": slices.Equal(home.Hooks.PostSync, []string{"notmuch", "new"}),
 	}
 	for key, ok := range checks {
@@ -97,7 +102,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		}
 	}
 	other, _ := config.Account("other")
-	if other.Connections != 7 || other.Mode != ModeSync || other.Layout != "fs" || !other.Archive.KeepFlagged {
+	if other.Connections != 7 || other.Mode != ModeSync || other.Layout != "fs" || !other.Archive.KeepFlagged || other.Archive.IsLimited() {
 		t.Errorf("other = %+v, want its own connections and the built-in rest", other)
 	}
 }
@@ -125,6 +130,8 @@ func TestLoadNamesLineAndRemedy(t *testing.T) {
 		"bad size":               {account + "max_message_size = \"big\"\n", ":4", "not a size", "25M"},
 		"bad pin":                {account + "tls_pin = \"abc\"\n", ":4", "not a SHA-256", "64"},
 		"syntax":                 {account + "mode = sync\n", ":4", "not valid TOML", ""},
+		"bad machine":            {account + "machine = \"my pc\"\n", ":4", "not a name for a machine", "letters"},
+		"bad machine to wait":    {account + "[accounts.home.archive]\nleave_for = [\"a b\"]\n", ":5", "not a name for a machine", "work"},
 		"bad age":                {account + "[accounts.home.archive]\nolder_than = \"soon\"\n", ":5", "not a time span", "30d"},
 		"empty pattern":          {account + "mailboxes = [\"!\"]\n", ":4", "empty pattern", "!Junk"},
 		"dotted key in defaults": {"defaults.conections = 4\n", ":1", "unknown key", `"connections"`},

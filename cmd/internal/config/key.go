@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"mailferry/syncer/mailbox"
 )
 
 // key is a row of the table of keys: how a value is read into an account.
@@ -62,6 +64,14 @@ var accountKeys = []key{
 	{"max_message_size", `"0" for no limit, or a size such as "25M"`, false, func(a *Account, v value) error { return v.size(&a.MaxMessageSize) }},
 	{"bwlimit", `"0" for no limit, or octets per second such as "500k"`, false, func(a *Account, v value) error { return v.size(&a.BWLimit) }},
 	{"allow_plaintext", "true or false", false, func(a *Account, v value) error { return v.truth(&a.AllowPlaintext) }},
+	{"machine", "a name of letters, digits and - _ . such as work", false, func(a *Account, v value) error {
+		text, err := v.text()
+		if err == nil && text != "" && !mailbox.IsMachine(text) {
+			err = fmt.Errorf("%.40q is not a name for a machine", text)
+		}
+		a.Machine = text
+		return err
+	}},
 	{"connections", "a number from 1 to 64", false, func(a *Account, v value) error { return v.number(&a.Connections, 1, 64) }},
 }
 
@@ -69,8 +79,9 @@ var accountKeys = []key{
 var archiveKeys = []key{
 	{"older_than", "a time span such as 30d", true, func(a *Account, v value) error {
 		text, err := v.text()
-		if err == nil {
+		if err == nil && text != "" {
 			a.Archive.OlderThan, err = ParseAge(text)
+			a.Archive.HasOlderThan = true
 		}
 		return err
 	}},
@@ -78,11 +89,21 @@ var archiveKeys = []key{
 	{"until_quota", `a share such as "80%", or ""`, true, func(a *Account, v value) error {
 		text, err := v.text()
 		if err == nil {
-			a.Archive.UntilQuota, err = parsePercent(text)
+			a.Archive.UntilQuota, err = ParsePercent(text)
 		}
 		return err
 	}},
+	{"seen_only", "true or false", true, func(a *Account, v value) error { return v.truth(&a.Archive.SeenOnly) }},
 	{"keep_flagged", "true or false", true, func(a *Account, v value) error { return v.truth(&a.Archive.KeepFlagged) }},
+	{"leave_for", `a list of machines such as ["work", "home"]`, true, func(a *Account, v value) error {
+		err := v.list(&a.Archive.LeaveFor)
+		for _, name := range a.Archive.LeaveFor {
+			if err == nil && !mailbox.IsMachine(name) {
+				err = fmt.Errorf("%.40q is not a name for a machine", name)
+			}
+		}
+		return err
+	}},
 }
 
 // hookKeys are the keys of [accounts.NAME.hooks].

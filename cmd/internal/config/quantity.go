@@ -39,8 +39,8 @@ func ParseAge(text string) (time.Duration, error) {
 	return 0, fmt.Errorf("%.40q is not a time span such as 30d, 2w or 36h", text)
 }
 
-// parsePercent reads "80%"; "" is 0.
-func parsePercent(text string) (int, error) {
+// ParsePercent reads "80%"; "" is 0.
+func ParsePercent(text string) (int, error) {
 	if text == "" {
 		return 0, nil
 	}
