@@ -75,6 +75,9 @@ func (e *NotAStoreError) Unwrap() error { return ErrNotAStore }
 type MarkerMissingError struct {
 	Path    string
 	Account string
+	// Identity is what is remembered of the store; the zero value where
+	// nothing can be read.
+	Identity Identity
 	// Made is when the store was made, zero where that is not known.
 	Made time.Time
 	// Damaged says that the marker is there and cannot be read.

@@ -95,6 +95,7 @@ func (s *Store) missing(damaged bool) error {
 	e := &MarkerMissingError{Path: s.dir, Damaged: damaged}
 	if s.noted != nil {
 		e.Account, e.Made = cmp.Or(s.noted.Account, s.noted.URL), s.noted.Created
+		e.Identity = Identity{s.noted.Account, s.noted.URL, s.noted.Layout}
 	}
 	return e
 }

@@ -17,6 +17,7 @@ type note struct {
 	UUID       string    `json:"uuid"`
 	Account    string    `json:"account"`
 	URL        string    `json:"url"`
+	Layout     string    `json:"layout"`
 	Generation int64     `json:"generation"`
 	Created    time.Time `json:"created"`
 }

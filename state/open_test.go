@@ -129,7 +129,8 @@ func TestAMissingMarkerIsNoticedUntilNewStore(t *testing.T) {
 				o.ReadOnly = readOnly
 				_, err := Open(t.Context(), o)
 				var missing *MarkerMissingError
-				if !errors.Is(err, ErrMarkerMissing) || !errors.As(err, &missing) || missing.Made.IsZero() || missing.Account != "home" {
+				if !errors.Is(err, ErrMarkerMissing) || !errors.As(err, &missing) || missing.Made.IsZero() || missing.Account != "home" ||
+					missing.Identity != o.Identity {
 					t.Fatalf("Open: %v", err)
 				}
 			}

@@ -176,7 +176,7 @@ func (s *Store) publish() error {
 		return err
 	}
 	n := note{
-		Path: s.dir, UUID: s.marker.UUID, Account: s.marker.Account, URL: s.marker.URL,
+		Path: s.dir, UUID: s.marker.UUID, Account: s.marker.Account, URL: s.marker.URL, Layout: s.marker.Layout,
 		Generation: s.root.generation, Created: s.marker.Created,
 	}
 	if s.noted != nil && s.noted.equal(n) {

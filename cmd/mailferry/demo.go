@@ -18,6 +18,7 @@ import (
 	"mailferry/cmd/internal/config"
 	"mailferry/cmd/internal/ui"
 	"mailferry/maildirout"
+	"mailferry/state"
 	"mailferry/syncer"
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
@@ -54,6 +55,12 @@ func (a *app) demo(ctx context.Context, args []string, keep bool) (err error) {
 	d := &demo{app: a, now: time.Now()}
 	if len(args) == 1 {
 		d.dir, keep = config.ExpandHome(args[0], a.env), true
+		if entries, err := os.ReadDir(d.dir); err == nil && len(entries) > 0 {
+			return hintedError{
+				fmt.Errorf("%s: not empty: %w", d.dir, state.ErrNotAStore),
+				"every demo starts with an empty folder; name another one, or none: mailferry demo",
+			}
+		}
 	} else if d.dir, err = os.MkdirTemp("", "mailferry-demo-"); err != nil {
 		return err
 	}

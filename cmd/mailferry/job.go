@@ -98,7 +98,7 @@ func (j job) again() string {
 
 // transfer runs the engine over an account's two sides, between its hooks.
 func (a *app) transfer(ctx context.Context, j job, report *report) (syncer.Summary, error) {
-	if j.target.err != nil {
+	if j.target.err != nil && !(j.flags.newStore && j.target.isRemembered) {
 		return syncer.Summary{}, j.target.err
 	}
 	account := j.account()

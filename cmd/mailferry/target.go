@@ -19,6 +19,9 @@ type target struct {
 	typed string
 	// err is why nothing can be done with it, although it is known.
 	err error
+	// isRemembered says that err is a missing store of which the account is
+	// complete: a new store can be made.
+	isRemembered bool
 }
 
 // targets finds out what the arguments mean: URL DIR, names of accounts, the
@@ -93,8 +96,8 @@ func (a *app) target(ctx context.Context, loaded *config.Config, arg string) (ta
 		account, err := a.remembered(loaded, marker.Identity, dir)
 		return target{account: account, typed: quoted(arg)}, err
 	}
-	if err := a.missingMarker(ctx, dir); err != nil {
-		return err.target(arg), nil
+	if missing := a.missingMarker(ctx, dir); missing != nil {
+		return a.missingTarget(loaded, missing, arg, dir), nil
 	}
 	if strings.ContainsRune(arg, filepath.Separator) || arg == "." || arg == ".." || !errors.Is(err, state.ErrNotAStore) {
 		return target{}, hintedError{
@@ -126,11 +129,21 @@ func (a *app) missingMarker(ctx context.Context, dir string) *missing {
 	return nil
 }
 
-// target is one whose run is refused: what the marker said is not known.
-func (m *missing) target(arg string) target {
-	err := hintedError{m.MarkerMissingError, "is the disk mounted? If the store is gone for good, a new one is made by: " +
-		"mailferry backup URL " + quoted(arg) + " --new-store"}
-	return target{account: config.Account{Name: cmp.Or(m.Account, arg), Store: arg}, typed: quoted(arg), err: err}
+// missingTarget is one whose run is refused, unless it asks for a new store and
+// this machine remembers enough of the old one.
+func (a *app) missingTarget(loaded *config.Config, m *missing, arg, dir string) target {
+	again := "mailferry backup URL " + quoted(arg) + " --new-store"
+	account, err := a.remembered(loaded, m.Identity, dir)
+	isKnown := err == nil
+	if isKnown {
+		again = "mailferry backup " + quoted(arg) + " --new-store"
+	} else {
+		account = config.Account{Name: cmp.Or(m.Account, arg), Store: arg}
+	}
+	return target{
+		account: account, typed: quoted(arg), isRemembered: isKnown,
+		err: hintedError{m.MarkerMissingError, "is the disk mounted? If the store is gone for good, a new one is made by: " + again},
+	}
 }
 
 // remembered makes an account of what a store's marker says. A configured
@@ -149,7 +162,7 @@ func (a *app) remembered(loaded *config.Config, identity state.Identity, dir str
 		return account, nil
 	}
 	account, err := loaded.Adhoc(identity.Account, server, dir)
-	account.Layout = identity.Layout
+	account.Layout = cmp.Or(identity.Layout, account.Layout)
 	return account, err
 }
 

@@ -38,8 +38,8 @@ type actionObject struct {
 	Action  plan.Kind     `json:"action"`
 	Mailbox mailbox.Name  `json:"mailbox"`
 	To      mailbox.Name  `json:"to,omitempty"`
-	UID     mailbox.UID   `json:"uid,omitempty"`
-	Key     mailbox.Key   `json:"key,omitempty"`
+	UID     mailbox.UID   `json:"uid"`
+	Key     mailbox.Key   `json:"key"`
 	Size    int64         `json:"size"`
 	Flags   []string      `json:"flags"`
 	Rule    plan.Rule     `json:"rule,omitempty"`

@@ -87,7 +87,7 @@ func TestJSONActionHasTheFieldsThatScriptsReadTo(t *testing.T) {
 	if flags, ok := bare["flags"].([]any); !ok || len(flags) != 0 {
 		t.Errorf("flags without any = %v, want an empty array", bare["flags"])
 	}
-	if _, ok := bare["key"]; ok || bare["error"] != "no" || bare["result"] != "failed" {
+	if bare["key"] != "" || bare["uid"] != 0.0 || bare["error"] != "no" || bare["result"] != "failed" {
 		t.Errorf("%v", bare)
 	}
 }
