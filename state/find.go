@@ -48,6 +48,9 @@ func controlFor(layout string) string {
 
 func (s *Store) judgeMarker() (isNew bool, err error) {
 	asked := s.options.Identity
+	if s.marker.Moving && !s.options.Moving {
+		return false, &MovingError{s.dir, s.marker.URL}
+	}
 	if s.marker.isAnother(asked) {
 		if s.options.NewStore {
 			return true, nil

@@ -46,11 +46,16 @@ func (i Identity) isAnother(asked Identity) bool {
 	return i.Account != "" && asked.Account != "" && i.Account != asked.Account
 }
 
-// Marker is what a store says of itself. It is never changed.
+// Marker is what a store says of itself. It changes only when the store moves
+// to another server.
 type Marker struct {
 	UUID string `json:"uuid"`
 	Identity
 	Created time.Time `json:"created"`
+	// Moving says that BeginMove was called, and EndMove not yet.
+	Moving bool `json:"moving,omitempty"`
+	// MovedFrom is the URL of the server that the store moved from, or "".
+	MovedFrom string `json:"moved_from,omitempty"`
 	// Control is the name of the control folder it was found in.
 	Control string `json:"-"`
 }

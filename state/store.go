@@ -40,6 +40,8 @@ type Options struct {
 	// ReadOnly changes nothing on disk. Writing is ErrReadOnly; runs are not
 	// recorded. A store that is not there, or damaged, is an empty one.
 	ReadOnly bool
+	// Moving opens the store also in the midst of its move to another server.
+	Moving bool
 	// Unlocked, with ReadOnly, reads beside a run that holds the lock.
 	Unlocked bool
 	// Now is the clock; nil: the system's.
@@ -76,7 +78,7 @@ type Store struct {
 // one made: Rebuilt tells.
 //
 // Errors: ErrLocked, ErrNotAStore, ErrMarkerMissing, ErrOtherAccount,
-// ErrOtherStore, ErrOtherLayout, ErrNewerVersion, ErrFull, ErrReadOnly.
+// ErrOtherStore, ErrOtherLayout, ErrMoving, ErrNewerVersion, ErrFull, ErrReadOnly.
 func Open(ctx context.Context, options Options) (*Store, error) {
 	return openVersion(ctx, options, migrations)
 }

@@ -63,7 +63,8 @@ var exitTable = []exitRow{
 		"if the store is gone for good and a new one shall be made there: %[1]s --new-store"},
 	{state.ErrOtherStore, exitGuarded, "is the right disk mounted? Mount it, then: %[1]s\n" +
 		"if this store is the right one: %[1]s --new-store"},
-	{state.ErrOtherAccount, exitNotSetUp, "give every account a folder of its own"},
+	{state.ErrMoving, exitNotSetUp, ""},
+	{state.ErrOtherAccount, exitNotSetUp, "give every account a folder of its own; or was it moved? Then set url to what it is of (mailferry help migration)"},
 	{state.ErrOtherLayout, exitUsage, "set layout in the configuration to the store's"},
 	{state.ErrNotAStore, exitNotSetUp, "name an empty folder, or take over the Maildir that is there: %s --new-store"},
 	{state.ErrLocked, exitLocked, "wait until the other run has ended, then: %s"},
@@ -113,12 +114,15 @@ func exitCode(err error) int {
 // or "" where there is none.
 func hintFor(err error, again string) string {
 	var hinted hintedError
+	var moving *state.MovingError
 	var usage usageError
 	switch {
 	case errors.As(err, &hinted):
 		return hinted.hint
 	case config.HintOf(err) != "":
 		return config.HintOf(err)
+	case errors.As(err, &moving):
+		return "go on with: mailferry account move " + quoted(moving.Path) + " --to " + quoted(moving.URL)
 	case errors.As(err, &usage):
 		return "mailferry help"
 	}

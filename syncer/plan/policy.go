@@ -95,3 +95,9 @@ func Archive(limits Retention) Policy {
 	p.Retention = &limits
 	return p
 }
+
+// Collect brings new messages and mailboxes from the server and leaves all
+// else alone, on both sides.
+func Collect() Policy {
+	return Policy{Pull: Travel{New: true, Mailboxes: true}, OnRemoteDelete: Keep, OnLocalDelete: Keep}
+}

@@ -34,7 +34,9 @@ type Source struct {
 	// were downloaded.
 	Altered func(name mailbox.Name, key mailbox.Key)
 
-	from   map[mailbox.Name]mailbox.Name // the store's name of each
+	from map[mailbox.Name]mailbox.Name // the store's name of each
+	// isOpen says that all other names are the same on both sides.
+	isOpen bool
 	memory Memory
 	ids    map[mailbox.Name]mailbox.ID
 
@@ -51,7 +53,7 @@ type recall struct {
 }
 
 // NewSource gives the store's folders the names of choices; those that cannot
-// be on the other server are left out.
+// be on the other server are left out. memory may be nil.
 func NewSource(ctx context.Context, disk Disk, memory Memory, choices []Choice) (*Source, error) {
 	s := &Source{
 		disk: disk, memory: memory, from: map[mailbox.Name]mailbox.Name{}, ids: map[mailbox.Name]mailbox.ID{},
@@ -61,6 +63,9 @@ func NewSource(ctx context.Context, disk Disk, memory Memory, choices []Choice) 
 		if c.Err == nil {
 			s.from[c.To] = c.From
 		}
+	}
+	if memory == nil {
+		return s, nil
 	}
 	known, err := memory.Mailboxes(ctx)
 	if err != nil {
@@ -81,6 +86,9 @@ func (s *Source) Folder(name mailbox.Name) (folder mailbox.Name, ok bool) {
 // folder returns the store's name.
 func (s *Source) folder(name mailbox.Name) (mailbox.Name, error) {
 	from, ok := s.from[name]
+	if !ok && s.isOpen {
+		return name, nil
+	}
 	if !ok {
 		return "", fmt.Errorf("%s: %w", name, mailbox.ErrNotFound)
 	}
@@ -99,8 +107,20 @@ func (s *Source) Folders(ctx context.Context) ([]mailbox.Name, error) {
 			names = append(names, to)
 		}
 	}
+	if s.isOpen {
+		names = append(names, s.unnamed(folders)...)
+	}
 	slices.Sort(names)
-	return names, nil
+	return slices.Compact(names), nil
+}
+
+// unnamed are the folders that no choice is about.
+func (s *Source) unnamed(folders []mailbox.Name) []mailbox.Name {
+	named := map[mailbox.Name]bool{}
+	for _, from := range s.from {
+		named[from] = true
+	}
+	return slices.DeleteFunc(slices.Clone(folders), func(name mailbox.Name) bool { return named[name] })
 }
 
 // Stamp implements syncer.Local.
