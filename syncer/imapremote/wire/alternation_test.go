@@ -35,6 +35,11 @@ func restless(p *peer) {
 			return
 		}
 		p.send(thing())
+		if strings.HasPrefix(text, "COMPRESS") {
+			p.deflate(tag)
+			p.send(thing() + thing())
+			continue
+		}
 		switch {
 		case text == "NOOP", strings.HasPrefix(text, "LOGIN"):
 		case strings.HasPrefix(text, "CAPABILITY"):
@@ -51,6 +56,14 @@ func restless(p *peer) {
 
 func TestPlanesAlternateWhileServerIsRestless(t *testing.T) {
 	alternate(t, dialPlain(t, restless), 10_000)
+}
+
+func TestPlanesAlternateOverACompressedStream(t *testing.T) {
+	c := dialPlain(t, restless)
+	if err := c.Raw(context.Background(), (*Exchange).Compress); err != nil {
+		t.Fatal(err)
+	}
+	alternate(t, c, 5000)
 }
 
 func alternate(t *testing.T, c *Conn, rounds int) {

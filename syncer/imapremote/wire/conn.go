@@ -58,10 +58,11 @@ type Conn struct {
 
 	in     *reader
 	parser parser
-	shown  []byte // checked answers that the control plane has not read yet
-	exists uint32 // messages in the selected mailbox
-	strays int    // unsolicited answers in a row
-	tags   int    // commands of the data plane so far
+	packed *packed // nil without COMPRESS
+	shown  []byte  // checked answers that the control plane has not read yet
+	exists uint32  // messages in the selected mailbox
+	strays int     // unsolicited answers in a row
+	tags   int     // commands of the data plane so far
 	flags  map[string]mailbox.Flags
 }
 
@@ -95,7 +96,7 @@ func newConn(addr string, base, stream net.Conn, d Dialer) *Conn {
 // Greeting returns the server's greeting.
 func (c *Conn) Greeting() Greeting { return c.greeting }
 
-// Traffic counts octets (without TLS' own), round trips and selections.
+// Traffic counts octets on the wire (without TLS' own), round trips and selections.
 func (c *Conn) Traffic() mailbox.Traffic {
 	return mailbox.Traffic{
 		OctetsDown: c.down.Load(),
@@ -197,7 +198,7 @@ func (c *Conn) takeTurn() error {
 	c.raw = true
 	if c.parked {
 		c.kicked = true
-		c.stream.SetReadDeadline(time.Unix(1, 0))
+		c.setReadDeadline(time.Unix(1, 0))
 	}
 	for c.reading && c.err == nil {
 		c.turn.Wait()
@@ -222,6 +223,9 @@ type receiver struct{ c *Conn }
 
 func (r receiver) Read(p []byte) (int, error) {
 	c := r.c
+	if c.packed != nil {
+		return c.packed.read(p)
+	}
 	for {
 		if err := c.armRead(); err != nil {
 			return 0, err
@@ -247,18 +251,45 @@ func (r receiver) Read(p []byte) (int, error) {
 func (c *Conn) armRead() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.err
+	deadline, err := c.deadline()
+	if err != nil {
+		return err
 	}
-	if c.kicked && c.parked {
-		return errKicked
-	}
-	var deadline time.Time
-	if !c.parked || c.control.awaited() {
-		deadline = time.Now().Add(c.timeout)
-	}
-	c.stream.SetReadDeadline(deadline)
+	c.setReadDeadline(deadline)
 	return nil
+}
+
+// readDeadline is until when the next read may wait.
+func (c *Conn) readDeadline() (time.Time, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.deadline()
+}
+
+// deadline is readDeadline with c.mu held.
+func (c *Conn) deadline() (time.Time, error) {
+	switch {
+	case c.err != nil:
+		return time.Time{}, c.err
+	case c.kicked && c.parked:
+		return time.Time{}, errKicked
+	case c.parked && !c.control.awaited():
+		return time.Time{}, nil
+	}
+	return time.Now().Add(c.timeout), nil
+}
+
+// setReadDeadline has a read that waits look again at how long it may. c.mu is
+// held. A stream that has no deadlines any more says so when it is read.
+func (c *Conn) setReadDeadline(deadline time.Time) {
+	if c.packed == nil {
+		_ = c.stream.SetReadDeadline(deadline)
+		return
+	}
+	select {
+	case c.packed.wake <- struct{}{}:
+	default:
+	}
 }
 
 // stalled reports whether nothing moved for the progress timeout. A read may
@@ -275,6 +306,14 @@ func (c *Conn) transmit(p []byte) (int, error) {
 	if len(p) > 0 && c.heard.Swap(false) {
 		c.trips.Add(1)
 	}
+	if c.packed != nil {
+		return c.packed.write(p)
+	}
+	return c.push(p)
+}
+
+// push writes to the stream itself.
+func (c *Conn) push(p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
 		chunk := p[written:min(len(p), written+chunkSize)]

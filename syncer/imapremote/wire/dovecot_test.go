@@ -37,6 +37,10 @@ userdb {
 }
 mail_location = maildir:%[1]s/mail/%%u
 first_valid_uid = 1
+mail_plugins = zlib
+protocol imap {
+  mail_plugins = zlib imap_zlib
+}
 namespace inbox {
   inbox = yes
   separator = /
@@ -161,7 +165,14 @@ func TestDovecotKeepsMessagesToTheOctet(t *testing.T) {
 		{Mode: AppendSync, Groups: groups}, {Mode: AppendLiteralPlus, Groups: groups},
 	} {
 		c := login(t, addr, fmt.Sprintf("octets%d", i))
-		err := c.Raw(context.Background(), func(x *Exchange) error { return roundTrip(x, messages, req) })
+		err := c.Raw(context.Background(), func(x *Exchange) error {
+			if i%2 == 1 {
+				if err := x.Compress(); err != nil {
+					return err
+				}
+			}
+			return roundTrip(x, messages, req)
+		})
 		if err != nil {
 			t.Errorf("mode %d, groups %v: %v", req.Mode, req.Groups, err)
 		}
