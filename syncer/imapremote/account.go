@@ -57,6 +57,7 @@ type Account struct {
 	password, token *wire.Secret
 	names           *names
 	caps            capabilities // of the first session
+	down, up        *squeeze
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -82,6 +83,8 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 		token:    &wire.Secret{Ask: opts.Token, Expires: true},
 		sessions: map[*session]struct{}{},
 	}
+	a.down = &squeeze{log: opts.Log, direction: "down", carried: func() int64 { return a.Traffic().OctetsDown }}
+	a.up = &squeeze{log: opts.Log, direction: "up", carried: func() int64 { return a.Traffic().OctetsUp }}
 	a.pool = newPool(opts.Connections, opts.Log, a.dial)
 	err := a.with(ctx, "", false, func(s *session) error {
 		namespaces, err := s.namespaces(ctx)

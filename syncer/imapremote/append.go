@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"mailferry/syncer/imapremote/wire"
 	"mailferry/syncer/mailbox"
@@ -52,7 +53,7 @@ func (a *Account) Append(ctx context.Context, name mailbox.Name, uploads []mailb
 func (a *Account) appendSome(ctx context.Context, wireName string, uploads []mailbox.Upload, done func(i int, at mailbox.Appended, err error)) error {
 	return a.with(ctx, "", false, func(s *session) error {
 		return s.raw(ctx, func(x *wire.Exchange) error {
-			b := &batch{caps: s.caps, x: x, wireName: wireName, uploads: uploads, done: done}
+			b := &batch{s: s, x: x, up: a.up, wireName: wireName, uploads: uploads, done: done}
 			return b.run()
 		})
 	})
@@ -101,8 +102,9 @@ func (a *Account) appendSpread(ctx context.Context, wireName string, uploads []m
 
 // batch is one Append.
 type batch struct {
-	caps     capabilities
+	s        *session
 	x        *wire.Exchange
+	up       *squeeze
 	wireName string
 	uploads  []mailbox.Upload
 	done     func(i int, at mailbox.Appended, err error)
@@ -113,7 +115,7 @@ type batch struct {
 // run answers the uploads that the server would refuse for their size by
 // itself, and sends the others in order.
 func (b *batch) run() error {
-	limit := b.caps.appendLimit()
+	limit := b.s.caps.appendLimit()
 	if limit == 0 {
 		limit = math.MaxInt64
 	}
@@ -126,10 +128,10 @@ func (b *batch) run() error {
 		fits = append(fits, i)
 	}
 	var groups []int
-	if b.caps.has("MULTIAPPEND") {
+	if b.s.caps.has("MULTIAPPEND") {
 		groups = b.group(fits)
 	}
-	refused, err := b.send(fits, groups)
+	refused, err := b.sendAll(fits, groups)
 	if err == nil && len(refused) > 0 {
 		_, err = b.send(refused, nil)
 	}
@@ -164,10 +166,65 @@ func (b *batch) group(indexes []int) []int {
 	return groups
 }
 
+// sendAll sends in one go, or in pieces as long as the line is measured.
+func (b *batch) sendAll(indexes, groups []int) (refused []int, err error) {
+	for len(indexes) > 0 {
+		n, g := len(indexes), len(groups)
+		if b.s.caps.has(compressDeflate) && b.up.undecided() {
+			n, g = b.probe(indexes, groups)
+		}
+		if err := b.s.compress(b.x, b.up); err != nil {
+			return refused, err
+		}
+		some, err := b.measured(indexes[:n], groups[:g])
+		refused = append(refused, some...)
+		if err != nil {
+			return refused, err
+		}
+		indexes, groups = indexes[n:], groups[g:]
+	}
+	return refused, nil
+}
+
+// probe says how many uploads, and groups of them, make a piece to measure.
+func (b *batch) probe(indexes, groups []int) (n, g int) {
+	octets := int64(0)
+	for n < len(indexes) && octets < probeOctets {
+		size := 1
+		if groups != nil {
+			size = groups[g]
+			g++
+		}
+		for _, i := range indexes[n : n+size] {
+			octets += b.uploads[i].Size
+		}
+		n += size
+	}
+	return n, g
+}
+
+// measured sends, and tells how fast that was.
+func (b *batch) measured(indexes, groups []int) (refused []int, err error) {
+	octets := int64(0)
+	for _, i := range indexes {
+		octets += b.uploads[i].Size
+	}
+	b.up.enter()
+	begun := time.Now()
+	_, before := b.s.conn.Waited()
+	refused, err = b.send(indexes, groups)
+	_, after := b.s.conn.Waited()
+	b.up.leaveAs(b.s, b.x, octets, time.Since(begun), after-before)
+	return refused, err
+}
+
 // send uploads those of the indexes, in groups or, with nil, one by one. It
 // returns those that were refused with their group and may not be to blame.
 func (b *batch) send(indexes, groups []int) (refused []int, err error) {
 	req := wire.AppendRequest{Name: b.wireName, Groups: groups, Mode: b.mode()}
+	if len(groups) == 0 {
+		req.Groups = nil
+	}
 	for _, i := range indexes {
 		req.Uploads = append(req.Uploads, b.uploads[i])
 	}
@@ -178,7 +235,7 @@ func (b *batch) send(indexes, groups []int) (refused []int, err error) {
 		}
 	}
 	err = b.x.Append(req, func(n int, at mailbox.Appended, err error) error {
-		if groups != nil && shared[n] && isOfOne(err) {
+		if len(shared) > 0 && shared[n] && isOfOne(err) {
 			refused = append(refused, indexes[n])
 		} else if mayBeDate(b.uploads[indexes[n]].Date, err) {
 			b.ancient = append(b.ancient, indexes[n])
@@ -192,9 +249,9 @@ func (b *batch) send(indexes, groups []int) (refused []int, err error) {
 
 func (b *batch) mode() wire.AppendMode {
 	switch {
-	case b.caps.has("LITERAL+"):
+	case b.s.caps.has("LITERAL+"):
 		return wire.AppendLiteralPlus
-	case b.caps.has("LITERAL-"):
+	case b.s.caps.has("LITERAL-"):
 		return wire.AppendLiteralMinus
 	}
 	return wire.AppendSync

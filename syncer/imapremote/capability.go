@@ -25,6 +25,7 @@ func Extensions() []Extension { return slices.Clone(extensions) }
 
 var extensions = []Extension{
 	{"APPENDLIMIT", "RFC 7889", "too large messages are not sent at all", "the server refuses them after the upload"},
+	{"COMPRESS=DEFLATE", "RFC 4978", "less to carry over a slow line, where that was measured to help", "mail travels as it is"},
 	{"CONDSTORE", "RFC 7162", "only what changed is listed; flags are not changed over newer ones", "every look is a scan of all flags"},
 	{"ESEARCH", "RFC 4731", "the list of UIDs comes as a few ranges", "UID SEARCH ALL names every UID"},
 	{"ID", "RFC 2971", "the server's administrator sees the client's name", "it is not told"},

@@ -24,8 +24,17 @@ func (a *Account) Fetch(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSe
 	}
 	err = a.with(ctx, wireName, false, func(s *session) error {
 		return s.raw(ctx, func(x *wire.Exchange) error {
-			for _, some := range splitSet(uids, maxSetText) {
-				if err := s.fetch(x, wireName, ref.UIDValidity, some, part, sink); err != nil {
+			for rest := uids; !rest.IsEmpty(); {
+				some := splitSet(rest, maxSetText)[0]
+				if s.caps.has(compressDeflate) && a.down.undecided() {
+					some = some.Chunks(probeMessages)[0]
+				}
+				rest = rest.Minus(some)
+				if err := s.compress(x, a.down); err != nil {
+					return err
+				}
+				err := a.down.fetching(s, x, func() error { return s.fetch(x, wireName, ref.UIDValidity, some, part, sink) })
+				if err != nil {
 					return err
 				}
 			}

@@ -132,15 +132,15 @@ func (p *pool) release(s *session) {
 			other.suspect = true
 		}
 		p.lost()
-	case p.closed:
+	case p.closed || s.spent:
 		p.lost()
 	default:
 		p.idle = append(p.idle, s)
 		p.changed()
 	}
-	closed := p.closed
+	gone := broken || p.closed || s.spent
 	p.mu.Unlock()
-	if broken || closed {
+	if gone {
 		s.abort()
 	}
 }

@@ -114,6 +114,10 @@ auth_failure_delay = 0
 first_valid_uid = 1
 mail_fsync = never
 mail_max_userip_connections = 50
+mail_plugins = zlib
+protocol imap {
+  mail_plugins = zlib imap_zlib
+}
 mail_location = maildir:%[1]s/mail/%%u
 passdb {
   driver = static

@@ -35,9 +35,12 @@ type session struct {
 	// suspect: another session broke; see whether this one lives.
 	suspect bool
 	// dead: the control plane lost its place.
-	dead  bool
-	end   func()
-	ended sync.Once
+	dead bool
+	// plain: the server refused compression. unsettled: it has just begun.
+	// spent: a connection without it is to take this one's place.
+	plain, unsettled, spent bool
+	end                     func()
+	ended                   sync.Once
 }
 
 func newSession(conn *wire.Conn) *session {

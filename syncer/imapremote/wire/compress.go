@@ -73,6 +73,13 @@ func (x *Exchange) Compress() error {
 	return nil
 }
 
+// IsCompressed reports whether Compress is in force.
+func (x *Exchange) IsCompressed() bool { return x.c.packed != nil }
+
+// Received is how many octets arrived so far, inflated where the stream is
+// compressed.
+func (x *Exchange) Received() int64 { return x.c.in.seen }
+
 // pusher writes to the stream itself.
 type pusher struct{ c *Conn }
 
@@ -175,8 +182,10 @@ func (p *packed) await() error {
 		defer timer.Stop()
 		late = timer.C
 	}
+	begun := time.Now()
 	select {
 	case chunk, ok := <-p.chunks:
+		p.c.waitedDown.Add(int64(time.Since(begun)))
 		if !ok {
 			return p.c.fail(p.err)
 		}

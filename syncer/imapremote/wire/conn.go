@@ -40,6 +40,7 @@ type Conn struct {
 	down, up, trips, selected atomic.Int64
 	heard                     atomic.Bool  // the server spoke last
 	progress                  atomic.Int64 // when an octet last moved, Unix nanoseconds
+	waitedDown, waitedUp      atomic.Int64 // nanoseconds, see Waited
 	done                      chan struct{}
 
 	mu      sync.Mutex
@@ -104,6 +105,12 @@ func (c *Conn) Traffic() mailbox.Traffic {
 		RoundTrips: c.trips.Load(),
 		Selected:   c.selected.Load(),
 	}
+}
+
+// Waited tells for how long reading waited for octets, and writing for room:
+// for the server, the line, or the limiter of a rate.
+func (c *Conn) Waited() (down, up time.Duration) {
+	return time.Duration(c.waitedDown.Load()), time.Duration(c.waitedUp.Load())
 }
 
 // Err says why the stream is unusable (lost, closed, BYE), nil if it is fine.
@@ -230,9 +237,11 @@ func (r receiver) Read(p []byte) (int, error) {
 		if err := c.armRead(); err != nil {
 			return 0, err
 		}
+		begun := time.Now()
 		n, err := c.stream.Read(p)
 		if n > 0 {
 			c.moved(&c.down, n)
+			c.waitedDown.Add(int64(time.Since(begun)))
 			c.heard.Store(true)
 			return n, nil
 		}
@@ -317,10 +326,12 @@ func (c *Conn) push(p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
 		chunk := p[written:min(len(p), written+chunkSize)]
-		c.stream.SetWriteDeadline(time.Now().Add(c.timeout))
+		begun := time.Now()
+		c.stream.SetWriteDeadline(begun.Add(c.timeout))
 		n, err := c.stream.Write(chunk)
 		written += n
 		c.moved(&c.up, n)
+		c.waitedUp.Add(int64(time.Since(begun)))
 		if err != nil {
 			return written, c.fail(c.networkError("write", err))
 		}
