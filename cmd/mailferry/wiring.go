@@ -151,7 +151,7 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 	}
 	dialer := wire.Dialer{Addr: address(account), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel}
 	if account.BWLimit > 0 {
-		dialer.Limiter = limiter(ctx, account.BWLimit)
+		dialer.Limiter, dialer.ReadBuffer = limiter(ctx, account.BWLimit), ahead(account.BWLimit)
 	}
 	log := a.log.With("account", account.Name)
 	if account.Server.Protocol == pop3 {
@@ -200,9 +200,10 @@ func security(account config.Account) wire.Security {
 	return wire.TLS
 }
 
-// limiter keeps all of an account's connections together below a rate.
+// limiter keeps all of an account's connections, in both directions together,
+// at a rate.
 func limiter(ctx context.Context, octetsPerSecond int64) func(int) {
-	burst := int(min(max(octetsPerSecond/4, 1<<10), 1<<20))
+	burst := int(min(max(octetsPerSecond/20, 1<<10), 1<<20))
 	bucket := rate.NewLimiter(rate.Limit(octetsPerSecond), burst)
 	return func(octets int) {
 		for octets > 0 {
@@ -214,6 +215,12 @@ func limiter(ctx context.Context, octetsPerSecond int64) func(int) {
 			octets -= part
 		}
 	}
+}
+
+// ahead is how much a connection may receive before we ask the limiter: a
+// quarter of a second's worth.
+func ahead(octetsPerSecond int64) int {
+	return int(min(max(octetsPerSecond/4, 16<<10), 1<<20))
 }
 
 // needsRecovery reports whether the last run may have left something behind.

@@ -6,30 +6,44 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
+
+	"mailferry/syncer/mailbox"
 )
 
 // errClosed is returned by every method after Close.
 var errClosed = errors.New("account is closed")
 
+// How long after a refusal one more connection is tried: longer each time.
+const (
+	growAfter    = 30 * time.Second
+	growAfterMax = 10 * time.Minute
+)
+
 // pool lends sessions, each to one caller at a time. It dials when none is
 // idle, up to a limit that the server may lower: when it refuses a further
-// connection while others live, callers wait for one of these.
+// connection while others live, callers wait for one of these. Later in the run
+// one more is tried, and if that is let in, the next.
 type pool struct {
 	dial func(ctx context.Context) (*session, error)
 	most int // the limit that was configured
 	log  *slog.Logger
 
-	mu     sync.Mutex
-	idle   []*session // the last one was used last
-	live   int        // sessions there are, those being dialled included
-	limit  int        // the limit in force, at least 1
+	mu    sync.Mutex
+	idle  []*session // the last one was used last
+	live  int        // sessions there are, those being dialled included
+	limit int        // the limit in force, at least 1
+	// growAt is when the limit may rise by one, zero for never, and pause how
+	// long the next refusal puts that off.
+	growAt time.Time
+	pause  time.Duration
 	closed bool
 	wake   chan struct{} // closed when something above changed
 }
 
 func newPool(most int, log *slog.Logger, dial func(context.Context) (*session, error)) *pool {
 	most = max(1, most)
-	return &pool{dial: dial, most: most, limit: most, log: log, wake: make(chan struct{})}
+	return &pool{dial: dial, most: most, limit: most, pause: growAfter, log: log, wake: make(chan struct{})}
 }
 
 // acquire lends a session, preferably one in which the mailbox wire is
@@ -52,11 +66,12 @@ func (p *pool) acquire(ctx context.Context, wire string, write bool) (*session, 
 			p.release(s)
 			continue
 		}
-		if p.live < p.limit {
+		if p.grow(); p.live < p.limit {
 			p.live++
 			p.mu.Unlock()
 			s, err := p.dial(ctx)
 			if err == nil {
+				p.letIn()
 				return s, nil
 			}
 			if !p.dialFailed(ctx, err) {
@@ -64,13 +79,41 @@ func (p *pool) acquire(ctx context.Context, wire string, write bool) (*session, 
 			}
 			continue
 		}
-		wake := p.wake
+		wake, later := p.wake, p.untilGrowth()
 		p.mu.Unlock()
 		select {
 		case <-wake:
+		case <-later:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// grow lifts the limit by one when it is time. p.mu is held.
+func (p *pool) grow() {
+	if p.limit < p.most && p.live >= p.limit && !p.growAt.IsZero() && !time.Now().Before(p.growAt) {
+		p.limit = p.live + 1
+		p.growAt = time.Now().Add(p.pause) // for others: this caller will tell
+	}
+}
+
+// untilGrowth is closed, so to speak, when the limit may rise; nil if never.
+// p.mu is held.
+func (p *pool) untilGrowth() <-chan time.Time {
+	if p.limit >= p.most || p.growAt.IsZero() {
+		return nil
+	}
+	return time.After(time.Until(p.growAt))
+}
+
+// letIn takes note that a connection was let in: the next may be tried at once.
+func (p *pool) letIn() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.limit < p.most {
+		p.growAt = time.Now()
+		p.changed()
 	}
 }
 
@@ -100,7 +143,11 @@ func (p *pool) dialFailed(ctx context.Context, err error) bool {
 		return false
 	}
 	// Whatever the reason was, one connection less costs time and never mail.
-	p.limit = p.live
+	p.limit, p.growAt = p.live, time.Time{}
+	if !errors.Is(err, mailbox.ErrAuth) { // who guesses passwords is locked out
+		p.growAt = time.Now().Add(p.pause)
+		p.pause = min(2*p.pause, growAfterMax)
+	}
 	p.log.Info("server refuses further connections", "connections", p.limit, "error", err)
 	return true
 }

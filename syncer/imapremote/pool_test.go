@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,84 @@ func TestRefusedSecondConnectionShrinksThePool(t *testing.T) {
 				t.Errorf("the server was asked again: %d logins", n)
 			}
 		})
+	}
+}
+
+// What a server refuses for now is asked for later in the run, seldom as long
+// as it refuses, and at once when it no longer does.
+func TestPoolGrowsBackWhenTheServerLetsIt(t *testing.T) {
+	for name, answer := range map[string][]string{
+		"NO LIMIT at login":       {"NO [LIMIT] not now"},
+		"NO UNAVAILABLE at login": {"NO [UNAVAILABLE] not now"},
+		"NO with a text only":     {"NO Maximum number of connections exceeded"},
+		"BYE at login":            {"* BYE too many connections", "HANGUP"},
+		"hung up at login":        {"HANGUP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var relaxed atomic.Bool
+			server := startFake(t, fakeGreeting, func(n int, line string) []string {
+				if n > 2 && strings.HasPrefix(line, "AUTHENTICATE") && !relaxed.Load() {
+					return answer
+				}
+				if strings.HasPrefix(line, "LIST") {
+					time.Sleep(5 * time.Millisecond)
+				}
+				return nil
+			})
+			a := open(t, options(t, server.addr, "user"))
+			a.pool.pause = 100 * time.Millisecond
+			work := func(d time.Duration) {
+				var callers sync.WaitGroup
+				for range 6 {
+					callers.Go(func() {
+						for begun := time.Now(); time.Since(begun) < d; {
+							if _, err := a.List(t.Context()); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				callers.Wait()
+			}
+			live := func() int {
+				a.pool.mu.Lock()
+				defer a.pool.mu.Unlock()
+				return a.pool.live
+			}
+			// It is asked after 0, 0.1, 0.3, 0.7 s.
+			work(600 * time.Millisecond)
+			if n, logins := live(), server.count("AUTHENTICATE"); n != 2 || logins < 3 || logins > 8 {
+				t.Errorf("%d connections, %d logins while the server lets in two", n, logins)
+			}
+			relaxed.Store(true)
+			work(time.Second)
+			if n := live(); n != 4 {
+				t.Errorf("%d connections after the server lets in all", n)
+			}
+		})
+	}
+}
+
+func TestPoolDoesNotGuessPasswords(t *testing.T) {
+	server := startFake(t, fakeGreeting, func(n int, line string) []string {
+		if n > 1 && strings.HasPrefix(line, "AUTHENTICATE") {
+			return []string{"NO [AUTHENTICATIONFAILED] no"}
+		}
+		return nil
+	})
+	a := open(t, options(t, server.addr, "user"))
+	a.pool.pause = time.Millisecond
+	for range 5 {
+		var callers sync.WaitGroup
+		for range 6 {
+			callers.Go(func() { a.List(t.Context()) })
+		}
+		callers.Wait()
+		time.Sleep(5 * time.Millisecond)
+	}
+	if n := server.count("AUTHENTICATE"); n > 4 {
+		t.Errorf("%d logins", n)
 	}
 }
 

@@ -143,7 +143,7 @@ func packedError(err error) error {
 type pulled struct{ c *Conn }
 
 func (r pulled) Read(octets []byte) (int, error) {
-	n, err := r.c.stream.Read(octets)
+	n, err := r.c.stream.Read(r.c.portion(octets))
 	if n > 0 {
 		r.c.moved(&r.c.down, n)
 		return n, nil

@@ -238,7 +238,7 @@ func (r receiver) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		begun := time.Now()
-		n, err := c.stream.Read(p)
+		n, err := c.stream.Read(c.portion(p))
 		if n > 0 {
 			c.moved(&c.down, n)
 			c.waitedDown.Add(int64(time.Since(begun)))
@@ -299,6 +299,14 @@ func (c *Conn) setReadDeadline(deadline time.Time) {
 	case c.packed.wake <- struct{}{}:
 	default:
 	}
+}
+
+// portion is as much of a buffer as may be filled at once.
+func (c *Conn) portion(p []byte) []byte {
+	if c.limiter == nil {
+		return p
+	}
+	return p[:min(len(p), chunkSize)]
 }
 
 // stalled reports whether nothing moved for the progress timeout. A read may
