@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailferry/syncer/imapremote"
 	"mailferry/syncer/plan"
 )
 
@@ -16,7 +17,7 @@ import (
 var topicFiles embed.FS
 
 // topicList names the topics in the order in which they are offered.
-var topicList = []string{"decisions", "safety", "exit-codes", "archive", "migration", "configuration", "state", "maildir", "verify"}
+var topicList = []string{"decisions", "safety", "exit-codes", "archive", "migration", "configuration", "connections", "state", "maildir", "verify"}
 
 func topicNames() string { return strings.Join(topicList, ", ") }
 
@@ -50,8 +51,18 @@ func writeTopic(w io.Writer, name string) error {
 		return err
 	}
 	page := strings.Replace(string(text), "{{rules}}\n", ruleTable(), 1)
+	page = strings.Replace(page, "{{extensions}}\n", extensionTable(), 1)
 	_, err = io.WriteString(w, page)
 	return err
+}
+
+// extensionTable is the table of what is made use of.
+func extensionTable() string {
+	var b strings.Builder
+	for _, row := range imapremote.Extensions() {
+		fmt.Fprintf(&b, "  %-17s %s: %s\n  %-17s without it: %s\n", row.Name, row.RFC, row.Gains, "", row.Without)
+	}
+	return b.String()
 }
 
 // ruleTable is the table that decides, so that the page cannot say otherwise.

@@ -44,7 +44,7 @@ func (f *transferFlags) addHarmless(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "show what would be done and change nothing")
 	flags.IntVar(&f.connections, "connections", 0, "open at most `N` connections to the server (default 4)")
-	flags.Var(&f.bandwidth, "bwlimit", "transfer at most `RATE` octets per second, such as 500k or 2M")
+	flags.Var(&f.bandwidth, "bwlimit", "transfer at most `RATE` octets per second in both directions together, such as 500k or 2M")
 	flags.StringArrayVar(&f.mailboxes, "mailbox", nil, "only mailboxes that match `PATTERN`; ! excludes; repeatable")
 }
 
