@@ -69,10 +69,10 @@ func (s *Store) Stamp(ctx context.Context, name mailbox.Name) (mailbox.Stamp, er
 	return stamp, nil
 }
 
-// List returns every message of a folder sorted by key, without Content and
-// Date, and the stamp as it was before. mailbox.ErrIncomplete when other
+// List returns every message of a folder sorted by key, and the stamp as it was
+// before. mailbox.ErrIncomplete when other
 // programs change the folder so fast that what is missing may be there.
-func (s *Store) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
+func (s *Store) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	taken := s.now().UnixNano()
 	f, err := s.openFolder(name)
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *Store) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMes
 	return messages, stamp, nil
 }
 
-func (s *Store) list(ctx context.Context, f *folder) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
+func (s *Store) list(ctx context.Context, f *folder) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	stamp, err := f.stamp()
 	if err != nil {
 		return nil, stamp, err
@@ -102,7 +102,7 @@ func (s *Store) list(ctx context.Context, f *folder) ([]mailbox.LocalMessage, ma
 	if err := s.load(ctx, f, l); err != nil {
 		return nil, stamp, err
 	}
-	messages := make([]mailbox.LocalMessage, len(l.files))
+	messages := make([]mailbox.LocalFile, len(l.files))
 	known := map[string]mailbox.Flags{}
 	for i, file := range l.files {
 		letters, _ := file.info()
@@ -111,7 +111,7 @@ func (s *Store) list(ctx context.Context, f *folder) ([]mailbox.LocalMessage, ma
 			flags = table.flags(letters)
 			known[letters] = flags
 		}
-		messages[i] = mailbox.LocalMessage{Key: mailbox.Key(file.keyText()), Flags: flags}
+		messages[i] = mailbox.LocalFile{Key: mailbox.Key(file.keyText()), Flags: flags}
 	}
 	return messages, stamp, nil
 }
@@ -263,6 +263,29 @@ func (l *listing) search(key string) (int, bool) {
 	return slices.BinarySearchFunc(l.files, key, func(f file, key string) int { return strings.Compare(f.keyText(), key) })
 }
 
+// likelyLetters are the flags that most messages have.
+var likelyLetters = [...]string{"S", "", "RS", "FS", "F", "FRS", "ST", "T", "PS", "PRS", "D", "DS"}
+
+// guess looks for a key's file under the names that it most likely has: a few
+// messages are found like this while the listing of a large folder would have
+// just begun.
+func (f *folder) guess(key string) (file, bool) {
+	isThere := func(one file) bool {
+		info, err := f.root.Lstat(one.sub() + "/" + one.name)
+		return err == nil && info.Mode().IsRegular()
+	}
+	if key == "" || strings.ContainsAny(key, `/\`) {
+		return file{}, false
+	}
+	for _, letters := range likelyLetters {
+		if one := newFile(messageName(key, letters, ""), false); isThere(one) {
+			return one, true
+		}
+	}
+	one := newFile(key, true)
+	return one, isThere(one)
+}
+
 // find returns the file of a key. again says that the file that find named
 // before was not there, so that the folder must be listed anew. A miss is
 // proof: it comes from a listing made in this call.
@@ -275,6 +298,9 @@ func (s *Store) find(ctx context.Context, f *folder, key mailbox.Key, again bool
 			return l.files[i], nil
 		}
 		if one, ok := l.fresh[string(key)]; ok {
+			return one, nil
+		}
+		if one, ok := f.guess(string(key)); ok && l.files == nil {
 			return one, nil
 		}
 	}

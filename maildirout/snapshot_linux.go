@@ -2,6 +2,7 @@ package maildirout
 
 import (
 	"encoding/binary"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,22 @@ func readNames(dir *os.File) (names []string, exact bool, err error) {
 		if 4*size > maxListing {
 			return readNamesPlain(dir)
 		}
+	}
+}
+
+// piecesOf reads a folder piece by piece; the last comes with io.EOF. The names
+// of a piece share its memory.
+func piecesOf(dir *os.File) func() ([]string, error) {
+	buf := make([]byte, 4*minListing)
+	return func() ([]string, error) {
+		n, err := getdents(int(dir.Fd()), buf)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, io.EOF
+		}
+		return parseEntries(dir, buf[:n])
 	}
 }
 

@@ -67,8 +67,9 @@ func (s *Store) writeCommit(ctx context.Context, r *root, commit mailbox.Commit,
 // takeOut deletes the links that go and those that are put anew: an update in
 // place would trip over UIDs that two links exchange.
 func (s *Store) takeOut(ctx context.Context, k *known, commit mailbox.Commit) error {
+	flags := newFlagTexts()
 	for _, id := range commit.Forget {
-		if err := s.deleteLink(ctx, k, id); err != nil {
+		if err := s.deleteLink(ctx, k, id, flags); err != nil {
 			return err
 		}
 	}
@@ -76,15 +77,15 @@ func (s *Store) takeOut(ctx context.Context, k *known, commit mailbox.Commit) er
 		if l.ID == 0 {
 			continue
 		}
-		if err := s.deleteLink(ctx, k, l.ID); err != nil {
+		if err := s.deleteLink(ctx, k, l.ID, flags); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) deleteLink(ctx context.Context, k *known, id mailbox.LinkID) error {
-	statement, err := s.prepare(ctx, "DELETE FROM links WHERE mailbox = ? AND id = ? RETURNING sum")
+func (s *Store) deleteLink(ctx context.Context, k *known, id mailbox.LinkID, flags flagTexts) error {
+	statement, err := s.prepare(ctx, "DELETE FROM links WHERE mailbox = ? AND id = ? RETURNING sum, key, coalesce(local, agreed)")
 	if err != nil {
 		return err
 	}
@@ -94,17 +95,21 @@ func (s *Store) deleteLink(ctx context.Context, k *known, id mailbox.LinkID) err
 	}
 	defer rows.Close()
 	var sum int64
+	var key, local string
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
 			return fault(err, true)
 		}
 		return fmt.Errorf("link %d: %w", id, mailbox.ErrNotFound)
 	}
-	if err := rows.Scan(&sum); err != nil {
+	if err := rows.Scan(&sum, &key, &local); err != nil {
 		return damaged("the checksum of link %d is not a number", id)
 	}
 	k.digest -= uint64(sum)
 	k.Links--
+	if key != "" {
+		k.Tally.Remove(mailbox.Key(key), flags.parse(local))
+	}
 	return fault(rows.Close(), true)
 }
 
@@ -121,6 +126,9 @@ func (s *Store) putIn(ctx context.Context, r *root, k *known, put []*mailbox.Lin
 		row := linkRow(k.ID, &stored, flags)
 		k.digest += check.seal(row)
 		k.Links++
+		if l.Key != "" {
+			k.Tally.Add(l.Key, l.Local)
+		}
 		if err := s.exec(ctx, "INSERT INTO links ("+linkColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...); err != nil {
 			return fmt.Errorf("link of uid %d: %w", l.UID, err)
 		}

@@ -153,6 +153,9 @@ func (s *Store) upgrade(ctx context.Context, version int) error {
 		return err
 	}
 	next, err := s.root, s.migrate(ctx, version)
+	if err == nil && 0 < version && version < talliedSince {
+		err = s.tallyAll(ctx, &next)
+	}
 	if err == nil {
 		next.schema, err = s.schemaSum(ctx)
 	}

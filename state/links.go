@@ -95,11 +95,13 @@ func readLink(row []any, flags flagTexts) mailbox.Link {
 // Links lists a mailbox's links, sorted by UID, then Key. They are exactly
 // those that were committed, or the error is ErrDamaged.
 func (s *Store) Links(ctx context.Context, id mailbox.ID) ([]mailbox.Link, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list, err := s.readLinks(ctx, id)
+	var list []mailbox.Link
+	err := s.Scan(ctx, id, mailbox.Some{}, func(link *mailbox.Link) error {
+		list = append(list, *link)
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("links of mailbox %d: %w", id, err)
+		return nil, err
 	}
 	order := func(a, b mailbox.Link) int {
 		return cmp.Or(cmp.Compare(a.UID, b.UID), cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
@@ -110,30 +112,129 @@ func (s *Store) Links(ctx context.Context, id mailbox.ID) ([]mailbox.Link, error
 	return list, nil
 }
 
-func (s *Store) readLinks(ctx context.Context, id mailbox.ID) ([]mailbox.Link, error) {
+// Scan hands over the links that some asks for, each once, in no order. The
+// link is good until each returns; each must not use the store. All links are
+// exactly those that were committed, or the error is ErrDamaged. Of a part each
+// one is; that none is missing is what the index says.
+func (s *Store) Scan(ctx context.Context, id mailbox.ID, some mailbox.Some, each func(*mailbox.Link) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	scan := s.scanAll
+	if !some.IsAll() {
+		scan = func(ctx context.Context, id mailbox.ID, each func(*mailbox.Link) error) error {
+			return s.scanSome(ctx, id, some, each)
+		}
+	}
+	if err := scan(ctx, id, each); err != nil {
+		return fmt.Errorf("links of mailbox %d: %w", id, err)
+	}
+	return nil
+}
+
+func (s *Store) scanAll(ctx context.Context, id mailbox.ID, each func(*mailbox.Link) error) error {
 	k, err := s.readMailbox(ctx, id)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// The count is covered by a checksum; the bound is against a bug.
-	list := make([]mailbox.Link, 0, min(max(k.Links, 0), 1<<24))
+	n, digest := 0, uint64(0)
+	err = s.scan(ctx, allLinks, []any{int64(id)}, func(link *mailbox.Link, sum uint64) error {
+		n++
+		digest += sum
+		return each(link)
+	})
+	if err != nil {
+		return err
+	}
+	if n != k.Links || digest != k.digest {
+		return damaged("the links of %s are not those that were written: %d instead of %d", k.Name, n, k.Links)
+	}
+	return nil
+}
+
+// What scanSome asks for. SQLite is told the indexes: it would rather read all.
+const (
+	allLinks     = " WHERE mailbox = ?"
+	oddLinks     = " INDEXED BY links_odd WHERE mailbox = ? AND (kind <> 0 OR uid = 0)"
+	linksFrom    = " INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 AND uid >= ?"
+	linksBetween = " INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 AND uid BETWEEN ? AND ?"
+)
+
+// scanSome asks the indexes. A link that fits twice is handed over once.
+func (s *Store) scanSome(ctx context.Context, id mailbox.ID, some mailbox.Some, each func(*mailbox.Link) error) error {
+	if _, err := s.readMailbox(ctx, id); err != nil {
+		return err
+	}
+	seen := mailbox.Some{}
+	look := func(from string, args []any, fits mailbox.Some) error {
+		return s.scan(ctx, from, append([]any{int64(id)}, args...), func(link *mailbox.Link, _ uint64) error {
+			if !fits.Fits(link) {
+				return damaged("a link is not where the index has it")
+			}
+			if !seen.IsAll() && seen.Fits(link) {
+				return nil
+			}
+			return each(link)
+		})
+	}
+	if some.Odd {
+		if err := look(oddLinks, nil, mailbox.Some{Odd: true}); err != nil {
+			return err
+		}
+		seen.Odd = true
+	}
+	if some.From != 0 {
+		if err := look(linksFrom, []any{int64(some.From)}, mailbox.Some{From: some.From}); err != nil {
+			return err
+		}
+		seen.From = some.From
+	}
+	for i, r := range some.UIDs {
+		if err := look(linksBetween, []any{int64(r.First), int64(r.Last)}, mailbox.Some{UIDs: some.UIDs[i : i+1]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan hands over the links of a query, each with its checksum, which is right.
+func (s *Store) scan(ctx context.Context, from string, args []any, each func(link *mailbox.Link, sum uint64) error) error {
 	flags := newFlagTexts()
 	var check checksum
-	var digest uint64
-	err = s.rows(ctx, "SELECT "+linkColumns+" FROM links WHERE mailbox = ?", []any{int64(id)}, func(row []any) error {
+	var link mailbox.Link
+	return s.rows(ctx, "SELECT "+linkColumns+" FROM links"+from, args, func(row []any) error {
 		sum, ok := check.verify(row)
 		if !ok {
 			return damaged("the checksum of a link does not match")
 		}
-		digest += sum
-		list = append(list, readLink(row, flags))
+		link = readLink(row, flags)
+		return each(&link, sum)
+	})
+}
+
+// UIDs returns the UIDs of a mailbox's links on the server, those of uploads
+// that no listing has confirmed left out.
+func (s *Store) UIDs(ctx context.Context, id mailbox.ID) (mailbox.UIDSet, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var uids, unconfirmed mailbox.UIDSet
+	err := s.rows(ctx, "SELECT uid FROM links INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 ORDER BY uid", []any{int64(id)}, func(row []any) error {
+		uid, isNumber := row[0].(int64)
+		if !isNumber || uid <= 0 || uid > int64(mailbox.MaxUID) || mailbox.UID(uid) <= uids.Max() {
+			return damaged("the index of UIDs is out of order")
+		}
+		uids = uids.Append(mailbox.UID(uid))
 		return nil
 	})
+	if err == nil {
+		err = s.scanSome(ctx, id, mailbox.Some{Odd: true}, func(link *mailbox.Link) error {
+			if link.Kind == mailbox.PendingUpload && link.UID != 0 {
+				unconfirmed = unconfirmed.Union(mailbox.UIDs(link.UID))
+			}
+			return nil
+		})
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("uids of mailbox %d: %w", id, err)
 	}
-	if len(list) != k.Links || digest != k.digest {
-		return nil, damaged("the links of %s are not those that were written: %d instead of %d", k.Name, len(list), k.Links)
-	}
-	return list, nil
+	return uids.Minus(unconfirmed), nil
 }

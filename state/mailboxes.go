@@ -20,7 +20,7 @@ type known struct {
 }
 
 const mailboxColumns = `id, name, remote_messages, uid_next, uid_validity, highest_modseq,
-	local_cur, local_new, local_keywords, local_taken, has_remote, has_local, links, digest, sum`
+	local_cur, local_new, local_keywords, local_taken, has_remote, has_local, links, digest, files, names, sum`
 
 // row is what is stored; the last column is left for the checksum.
 func (k *known) row() []any {
@@ -28,7 +28,8 @@ func (k *known) row() []any {
 		int64(k.ID), string(k.Name),
 		int64(k.Remote.Messages), int64(k.Remote.UIDNext), int64(k.Remote.UIDValidity), int64(k.Remote.HighestModSeq),
 		k.Local.Cur, k.Local.New, k.Local.Keywords, k.Local.Taken,
-		truth(k.HasRemote), truth(k.HasLocal), int64(k.Links), int64(k.digest), nil,
+		truth(k.HasRemote), truth(k.HasLocal), int64(k.Links), int64(k.digest),
+		k.Tally.Files, int64(k.Tally.Sum), nil,
 	}
 }
 
@@ -50,6 +51,7 @@ func readKnown(row []any, sum uint64) known {
 			HasRemote: n(10) != 0,
 			HasLocal:  n(11) != 0,
 			Links:     int(n(12)),
+			Tally:     mailbox.Tally{Files: n(14), Sum: uint64(n(15))},
 		},
 		digest: uint64(n(13)),
 		sum:    sum,
@@ -115,7 +117,7 @@ func (s *Store) putMailbox(ctx context.Context, r *root, k known) error {
 	row := k.row()
 	sum := check.seal(row)
 	r.digest += sum - k.sum
-	return s.exec(ctx, "INSERT OR REPLACE INTO mailboxes ("+mailboxColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...)
+	return s.exec(ctx, "INSERT OR REPLACE INTO mailboxes ("+mailboxColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...)
 }
 
 // nameIsFree compares with every name, as the index may be what is damaged.

@@ -68,26 +68,6 @@ func TestNumberingThatIsAlteredOrLostIsNoticed(t *testing.T) {
 	}
 }
 
-func TestAStateOfTheFirstVersionIsMigrated(t *testing.T) {
-	w := newWorld(t)
-	old, err := openVersion(t.Context(), w.options(), migrations[:1])
-	must(t, err)
-	id := add(t, old, "INBOX")
-	commitAll(t, old, id, makeLinks(10))
-	must(t, old.Close())
-	s := w.open(t)
-	if s.Rebuilt() != "" {
-		t.Fatalf("rebuilt: %s", s.Rebuilt())
-	}
-	if links, err := s.Links(t.Context(), id); err != nil || len(links) != 10 {
-		t.Errorf("%d links, %v", len(links), err)
-	}
-	must(t, s.Number(t.Context(), []mailbox.Numbered{{UID: 1, ID: "a"}}, nil))
-	if n := numbering(t, s); len(n.Messages) != 1 {
-		t.Errorf("%+v", n)
-	}
-}
-
 func TestNumberingInAStoreThatIsOnlyReadIsRefused(t *testing.T) {
 	w := newWorld(t)
 	must(t, w.open(t).Close())

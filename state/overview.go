@@ -47,12 +47,12 @@ func (s *Store) Overview(ctx context.Context) (Overview, error) {
 	}
 	for _, k := range mailboxes {
 		kinds := map[mailbox.LinkKind]int{}
-		links, err := s.readLinks(ctx, k.ID)
+		err := s.scanAll(ctx, k.ID, func(link *mailbox.Link) error {
+			kinds[link.Kind]++
+			return nil
+		})
 		if err != nil {
 			return o, fmt.Errorf("overview of the state: %w", err)
-		}
-		for i := range links {
-			kinds[links[i].Kind]++
 		}
 		o.Mailboxes = append(o.Mailboxes, MailboxOverview{k, kinds})
 	}

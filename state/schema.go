@@ -72,6 +72,10 @@ var migrations = []string{
 		gone   INTEGER NOT NULL, -- seconds since 1970: first missing, 0: there
 		sum    INTEGER NOT NULL
 	);`,
+	// tallyAll fills in the tallies.
+	`ALTER TABLE mailboxes ADD COLUMN files INTEGER NOT NULL DEFAULT 0; -- links with a key
+	ALTER TABLE mailboxes ADD COLUMN names INTEGER NOT NULL DEFAULT 0; -- the sum of their names' sums
+	CREATE INDEX links_odd ON links (mailbox) WHERE kind <> 0 OR uid = 0;`,
 }
 
 // migrate runs the steps behind version in one transaction. Its caller writes

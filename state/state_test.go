@@ -127,8 +127,12 @@ func TestEveryFieldSurvivesReopening(t *testing.T) {
 	}
 	mailboxes, err := s.Mailboxes(t.Context())
 	must(t, err)
+	var tally mailbox.Tally
+	for _, l := range links[:3] {
+		tally.Add(l.Key, l.Local)
+	}
 	want := []mailbox.Known{
-		{ID: id, Name: "INBOX", Remote: checkpoint.Remote, Local: checkpoint.Local, HasRemote: true, HasLocal: true, Links: 5},
+		{ID: id, Name: "INBOX", Remote: checkpoint.Remote, Local: checkpoint.Local, HasRemote: true, HasLocal: true, Links: 5, Tally: tally},
 		{ID: odd, Name: "odd \x00 \xff \r\n \u202e '\"%?#"},
 	}
 	if !reflect.DeepEqual(mailboxes, want) {

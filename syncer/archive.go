@@ -306,16 +306,17 @@ func (e *AlarmError) Unwrap() error { return ErrAlarm }
 // good: no later run takes their absence for the user's wish.
 func (r *run) alarm(ctx context.Context, b *box, stray mailbox.UIDSet) error {
 	alarm := &AlarmError{Mailbox: b.name, UIDs: stray}
-	links, err := r.Base.Links(ctx, b.base.Known.ID)
-	if err != nil {
-		return errors.Join(alarm, &stateError{err})
-	}
 	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
-	for i := range links {
-		if link := &links[i]; stray.Contains(link.UID) && link.Key != "" && link.Kind == mailbox.Linked {
-			link.Kind, link.UID = mailbox.KeptLocal, 0
-			commit.Put = append(commit.Put, link)
+	err := r.scan(ctx, b.base.Known.ID, mailbox.Some{UIDs: stray}, func(link *mailbox.Link) error {
+		if link.Key != "" && link.Kind == mailbox.Linked {
+			kept := *link
+			kept.Kind, kept.UID = mailbox.KeptLocal, 0
+			commit.Put = append(commit.Put, &kept)
 		}
+		return nil
+	})
+	if err != nil {
+		return errors.Join(alarm, err)
 	}
 	alarm.Kept = len(commit.Put)
 	r.halt(b)

@@ -34,6 +34,9 @@ type box struct {
 	isOut bool
 	// halted says that something was left undone: no checkpoint.
 	halted bool
+	// isElsewhere says that the mailbox is gone, or is no longer the one that
+	// was looked at: what was left for later has no meaning any more.
+	isElsewhere bool
 
 	// parent is the mailbox that this one is below, if it takes part.
 	parent *box
@@ -49,6 +52,22 @@ type box struct {
 	pending map[mailbox.Key]bool
 	// accepted are uploads that the server took without a UID to believe.
 	accepted []mailbox.LinkID
+
+	// odd, files and newKeys are what the snapshots are made of: links that no
+	// plan leaves out, the folder's listing, and what of it the base lacks.
+	odd     []mailbox.Link
+	files   []mailbox.LocalFile
+	newKeys []mailbox.Key
+	// keepsAll: nothing is left out of the snapshots. unaccounted: base and
+	// server contradict each other.
+	keepsAll, unaccounted bool
+
+	// limit is Since.Limit of the first look, rest what it left for later
+	// rounds, and window what the round at hand takes of that.
+	limit        int
+	rest, window mailbox.UIDSet
+	// unsettled, localUnsettled and wrote keep what earlier rounds' plans said.
+	unsettled, localUnsettled, wrote bool
 
 	base   plan.Base
 	remote plan.Remote

@@ -112,6 +112,11 @@ func isElsewhere(err error) bool {
 // UIDs or is gone makes the actions stale: the next run sees it anew.
 func (r *run) giveUp(b *box, actions []plan.Action, err error) error {
 	r.halt(b)
+	if isElsewhere(err) {
+		r.tally.mu.Lock()
+		b.isElsewhere = true
+		r.tally.mu.Unlock()
+	}
 	for _, action := range actions {
 		if isElsewhere(err) {
 			r.tally.stale(action)

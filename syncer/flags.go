@@ -131,10 +131,10 @@ func uidsOf(actions []plan.Action) mailbox.UIDSet {
 	return mailbox.UIDs(uids...)
 }
 
-func findKey(messages []mailbox.LocalMessage, key mailbox.Key) (mailbox.LocalMessage, bool) {
-	i, ok := slices.BinarySearchFunc(messages, key, func(m mailbox.LocalMessage, key mailbox.Key) int { return cmp.Compare(m.Key, key) })
+func findKey(messages []mailbox.LocalFile, key mailbox.Key) (mailbox.LocalFile, bool) {
+	i, ok := slices.BinarySearchFunc(messages, key, func(m mailbox.LocalFile, key mailbox.Key) int { return cmp.Compare(m.Key, key) })
 	if !ok {
-		return mailbox.LocalMessage{}, false
+		return mailbox.LocalFile{}, false
 	}
 	return messages[i], true
 }

@@ -27,7 +27,7 @@ type gate struct {
 	asked   mailbox.UIDSet
 	isFirst bool
 	// files and links are what disk and state have now.
-	files []mailbox.LocalMessage
+	files []mailbox.LocalFile
 	links map[mailbox.LinkID]mailbox.Link
 }
 
@@ -42,14 +42,11 @@ func (r *run) openGate(ctx context.Context, b *box) (*gate, error) {
 		return nil, err
 	}
 	g.files = files
-	links, err := r.Base.Links(ctx, b.base.Known.ID)
-	if err != nil {
-		return nil, &stateError{err}
-	}
-	for _, link := range links {
-		g.links[link.ID] = link
-	}
-	return g, nil
+	err = r.scan(ctx, b.base.Known.ID, mailbox.Some{}, func(link *mailbox.Link) error {
+		g.links[link.ID] = *link
+		return nil
+	})
+	return g, err
 }
 
 func (g *gate) lookAtServer(ctx context.Context) error {

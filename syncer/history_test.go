@@ -131,9 +131,17 @@ func (w *world) options() syncer.Options {
 		Calm:   time.Millisecond,
 		Policy: policy, Remote: w.model, RemoteMessages: w.model, RemoteMailboxes: w.model,
 		Local: w.disk, LocalDelivery: w.disk, LocalMessages: w.disk, LocalFolders: w.disk,
-		Base: w.state, Marks: w.state, Connections: 1 + w.random.IntN(3), Recover: true,
+		Base: w.state, Marks: w.state, Connections: 1 + w.random.IntN(3), Recover: true, Window: w.window(),
 		Reporter: trail{w}, Now: time.Now,
 	}
+}
+
+// window is small enough for most runs to need several rounds.
+func (w *world) window() int {
+	if w.random.IntN(4) == 0 {
+		return 0
+	}
+	return 1 + w.random.IntN(3)
 }
 
 // disturbedRun is a run that may be killed, cut off or lied to.

@@ -127,8 +127,8 @@ func (r *run) moveBetween(ctx context.Context, from, to *box, actions []plan.Act
 	return r.moveRemote(ctx, from, to, remote)
 }
 
-func (r *run) filesOf(ctx context.Context, boxes ...*box) ([][]mailbox.LocalMessage, error) {
-	lists := make([][]mailbox.LocalMessage, len(boxes))
+func (r *run) filesOf(ctx context.Context, boxes ...*box) ([][]mailbox.LocalFile, error) {
+	lists := make([][]mailbox.LocalFile, len(boxes))
 	for i, b := range boxes {
 		files, err := r.filesNow(ctx, b)
 		if err != nil {

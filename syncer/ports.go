@@ -68,9 +68,12 @@ type Local interface {
 	Folders(ctx context.Context) ([]mailbox.Name, error)
 	// Stamp tells whether a folder may have changed, without listing it.
 	Stamp(ctx context.Context, name mailbox.Name) (mailbox.Stamp, error)
-	// List returns every message of a folder sorted by key, without Content.
-	// The stamp was taken before the listing began.
-	List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error)
+	// Tally adds up what List would return, keeping none of it.
+	// ErrIncomplete if the folder is not at rest.
+	Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, mailbox.Stamp, error)
+	// List returns every message of a folder sorted by key. The stamp was
+	// taken before the listing began.
+	List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error)
 	// Inspect reads one message for its Content and Date.
 	Inspect(ctx context.Context, name mailbox.Name, key mailbox.Key) (mailbox.Content, mailbox.Date, error)
 	// Open returns a message's wire form. ErrNotFound if it is gone.
@@ -135,8 +138,12 @@ type LocalFolders interface {
 type Base interface {
 	// Mailboxes lists the known mailboxes, sorted by name.
 	Mailboxes(ctx context.Context) ([]mailbox.Known, error)
-	// Links lists a mailbox's links, sorted by UID, then Key.
-	Links(ctx context.Context, id mailbox.ID) ([]mailbox.Link, error)
+	// Scan hands over the links that some asks for, each once, in no order.
+	// The link is each's only until it returns; each must not use the state.
+	Scan(ctx context.Context, id mailbox.ID, some mailbox.Some, each func(*mailbox.Link) error) error
+	// UIDs returns the UIDs of a mailbox's links on the server, those of
+	// uploads that no listing has confirmed left out.
+	UIDs(ctx context.Context, id mailbox.ID) (mailbox.UIDSet, error)
 	// Add makes a mailbox known.
 	Add(ctx context.Context, name mailbox.Name) (mailbox.ID, error)
 	// Rename gives a known mailbox another name.

@@ -48,7 +48,7 @@ func (r *run) removeMessages(ctx context.Context, b *box) error {
 }
 
 // filesNow lists a mailbox's folder, also one that was missing: it may be back.
-func (r *run) filesNow(ctx context.Context, b *box) ([]mailbox.LocalMessage, error) {
+func (r *run) filesNow(ctx context.Context, b *box) ([]mailbox.LocalFile, error) {
 	now, _, err := r.Local.List(ctx, b.name)
 	if b.local.Missing && errors.Is(err, mailbox.ErrNotFound) {
 		return nil, nil

@@ -52,7 +52,13 @@ func (d rested) Stamp(ctx context.Context, name mailbox.Name) (mailbox.Stamp, er
 	return stamp, err
 }
 
-func (d rested) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
+func (d rested) Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, mailbox.Stamp, error) {
+	tally, stamp, err := d.Disk.Tally(ctx, name)
+	stamp.Taken += int64(time.Hour)
+	return tally, stamp, err
+}
+
+func (d rested) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	messages, stamp, err := d.Disk.List(ctx, name)
 	stamp.Taken += int64(time.Hour)
 	return messages, stamp, err

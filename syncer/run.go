@@ -1,8 +1,10 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"mailferry/syncer/mailbox"
@@ -32,6 +34,9 @@ type Options struct {
 	Listed func([]mailbox.Listed) error
 	// Connections is how many workers transfer at once, at least 1.
 	Connections int
+	// Window bounds how many new messages are looked at together, so that
+	// memory does not grow with a mailbox; 0: a default.
+	Window int
 	// DryRun plans and reports, and changes nothing.
 	DryRun bool
 	// Foretell, if not nil, is told what an archive takes from the server
@@ -70,6 +75,7 @@ func Run(ctx context.Context, opts Options) (Summary, error) {
 	if opts.Calm == 0 {
 		opts.Calm = time.Second
 	}
+	opts.Window = cmp.Or(max(opts.Window, 0), defaultWindow)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -97,10 +103,32 @@ func (r *run) straight(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.observe(ctx, boxes); err != nil {
+	if err := r.round(ctx, boxes, untouched, r.observe); err != nil {
 		return err
 	}
-	if boxes, err = r.recogniseRenames(ctx, boxes); err != nil {
+	for {
+		waiting := r.unfinished(boxes)
+		if len(waiting) == 0 {
+			break
+		}
+		if err := r.round(ctx, waiting, untouched, r.observeRest); err != nil {
+			return err
+		}
+	}
+	if r.tally.summary().RemovedLocal > 0 && !r.DryRun {
+		return r.LocalFolders.Sweep(ctx)
+	}
+	return nil
+}
+
+// round is the line for as many messages as are looked at together. Only the
+// first round finds anything to delete.
+func (r *run) round(ctx context.Context, boxes []*box, untouched int, look func(context.Context, []*box) error) error {
+	err := look(ctx, boxes)
+	if err != nil {
+		return err
+	}
+	if boxes, err = r.recogniseRenames(ctx, slices.Clone(boxes)); err != nil {
 		return err
 	}
 	if err := r.decide(ctx, boxes); err != nil {
@@ -121,13 +149,7 @@ func (r *run) straight(ctx context.Context) error {
 		r.reportPlanned(boxes)
 		return nil
 	}
-	if err := r.apply(ctx, boxes); err != nil {
-		return err
-	}
-	if r.tally.summary().RemovedLocal > 0 {
-		return r.LocalFolders.Sweep(ctx)
-	}
-	return nil
+	return r.apply(ctx, boxes)
 }
 
 // guard takes deletions out of the plans that need the user's word.

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"mailferry/syncer/mailbox"
@@ -12,12 +13,11 @@ import (
 // happened. After changes on the server it looks once more at what they did:
 // uploads are confirmed by a listing, and the next run need not look again.
 func (r *run) settle(ctx context.Context, b *box) error {
-	if b.halted || !b.plan.Settled {
+	if b.halted || !b.plan.Settled || !b.rest.IsEmpty() {
 		return nil
 	}
 	status, isSettled := b.remote.Status, true
-	wrote := b.actions(plan.Upload, plan.FlagRemote, plan.ExpungeRemote, plan.MoveRemote, plan.CreateMailboxRemote)
-	if len(wrote) > 0 {
+	if b.wrote || len(b.writes()) > 0 {
 		seen, ok, err := r.confirm(ctx, b)
 		if err != nil {
 			return err
@@ -38,6 +38,11 @@ func (r *run) settle(ctx context.Context, b *box) error {
 		return nil
 	}
 	return r.commit(ctx, mailbox.Commit{Mailbox: known.ID, Checkpoint: &checkpoint})
+}
+
+// writes are the plan's actions that change the server.
+func (b *box) writes() []plan.Action {
+	return b.actions(plan.Upload, plan.FlagRemote, plan.ExpungeRemote, plan.MoveRemote, plan.CreateMailboxRemote)
 }
 
 // confirm observes the server again and writes what the listing proves. ok
@@ -62,18 +67,16 @@ func (r *run) confirm(ctx context.Context, b *box) (status mailbox.Status, ok bo
 // replan decides a mailbox again from the state as it is now and a new look at
 // the server; the disk is taken to be as the state has it.
 func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error) {
-	links, err := r.Base.Links(ctx, b.base.Known.ID)
-	if err != nil {
-		return plan.Plan{}, plan.Remote{}, &stateError{err}
-	}
 	// What an archive lets go is decided once a run.
 	policy := r.Policy
 	policy.Retention = nil
-	again := &box{name: b.name, base: plan.Base{Known: b.base.Known, Links: links}, remote: plan.Remote{Trash: b.remote.Trash}}
-	again.base.Known.Remote = b.remote.Status
-	again.base.Known.HasRemote = true
+	again := &box{name: b.name, base: plan.Base{Known: b.base.Known}, remote: plan.Remote{Trash: b.remote.Trash}}
 	again.local.Unchanged = true
-	if err := r.observeRemote(ctx, again); err != nil {
+	since, err := r.sinceNow(ctx, again, b.remote.Status)
+	if err != nil {
+		return plan.Plan{}, plan.Remote{}, err
+	}
+	if err := r.lookAndGather(ctx, again, since); err != nil {
 		return plan.Plan{}, plan.Remote{}, err
 	}
 	for range 3 {
@@ -86,6 +89,45 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 		}
 	}
 	return plan.Make(again.base, again.local, again.remote, policy), again.remote, nil
+}
+
+// sinceNow reads what the state knows of a mailbox in the middle of a run, in
+// which other workers may be writing.
+func (r *run) sinceNow(ctx context.Context, b *box, status mailbox.Status) (mailbox.Since, error) {
+	for range 3 {
+		before, err := r.knownNow(ctx, b.base.Known.ID)
+		if err != nil {
+			return mailbox.Since{}, err
+		}
+		b.base.Known = before
+		b.base.Known.Remote, b.base.Known.HasRemote = status, true
+		if err := r.readOddLinks(ctx, b); err != nil {
+			return mailbox.Since{}, err
+		}
+		after, err := r.knownNow(ctx, b.base.Known.ID)
+		if err != nil {
+			return mailbox.Since{}, err
+		}
+		if after.Links == before.Links && after.Tally == before.Tally {
+			return b.since(), nil
+		}
+	}
+	since := b.since()
+	since.Below = -1 // no count adds up to that: the server lists its messages
+	return since, nil
+}
+
+func (r *run) knownNow(ctx context.Context, id mailbox.ID) (mailbox.Known, error) {
+	all, err := r.Base.Mailboxes(ctx)
+	if err == nil {
+		for _, known := range all {
+			if known.ID == id {
+				return known, nil
+			}
+		}
+		err = fmt.Errorf("mailbox %d: %w", id, mailbox.ErrNotFound)
+	}
+	return mailbox.Known{}, &stateError{err}
 }
 
 // keepAltered deals with uploads that the server took and of which a listing

@@ -21,7 +21,11 @@ type glimpse struct {
 	missed *bool
 }
 
-func (d glimpse) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
+func (d glimpse) Tally(context.Context, mailbox.Name) (mailbox.Tally, mailbox.Stamp, error) {
+	return mailbox.Tally{}, mailbox.Stamp{}, mailbox.ErrIncomplete
+}
+
+func (d glimpse) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	messages, stamp, err := d.Disk.List(ctx, name)
 	if !*d.missed {
 		*d.missed = true
@@ -53,7 +57,12 @@ func (d coarse) Stamp(ctx context.Context, name mailbox.Name) (mailbox.Stamp, er
 	return d.blur(stamp), err
 }
 
-func (d coarse) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
+func (d coarse) Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, mailbox.Stamp, error) {
+	tally, stamp, err := d.Disk.Tally(ctx, name)
+	return tally, d.blur(stamp), err
+}
+
+func (d coarse) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	messages, stamp, err := d.Disk.List(ctx, name)
 	return messages, d.blur(stamp), err
 }

@@ -84,7 +84,11 @@ func (r *run) chunks(boxes []*box) []chunk {
 		}
 	}
 	r.tally.advance(func(p *Progress) {
-		p.Phase, p.TotalMessages, p.TotalOctets = "transferring", messages, octets
+		var waiting int64
+		for _, b := range boxes {
+			waiting += int64(b.rest.Len())
+		}
+		p.Phase, p.TotalMessages, p.TotalOctets = "transferring", p.Messages+messages+waiting, p.Octets+octets
 		p.Workers = make([]string, r.Connections)
 	})
 	limit := min(max(octets/int64(4*r.Connections), minChunkOctets), chunkOctets)

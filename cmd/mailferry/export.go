@@ -261,7 +261,7 @@ func (e *exporting) dates(ctx context.Context, name mailbox.Name) (map[mailbox.K
 }
 
 // message exports one message. One that is gone or unreadable fails alone.
-func (e *exporting) message(ctx context.Context, name mailbox.Name, m mailbox.LocalMessage, date mailbox.Date) error {
+func (e *exporting) message(ctx context.Context, name mailbox.Name, m mailbox.LocalFile, date mailbox.Date) error {
 	content, mtime, err := e.sides.disk.Inspect(ctx, name, m.Key)
 	if err != nil {
 		if e.failures++; len(e.failed) < maxTold {

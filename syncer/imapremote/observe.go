@@ -122,16 +122,20 @@ func (v *survey) request(how scan) wire.FetchRequest {
 
 func (v *survey) run(wireName string, write bool) error {
 	v.s.selected = selection{}
-	how := v.plan()
 	opened := false
-	err := v.x.SelectAndFetch(v.s.selectRequest(wireName, write), v.request(how), func(selected wire.Selected) error {
+	open := func(selected wire.Selected) error {
 		opened = true
 		v.s.opened(wireName, write, selected)
 		v.found.Status = selected.Status
 		v.found.Status.Messages = selected.Exists
 		v.found.Holds = selected.Holds
 		return nil
-	}, v.take)
+	}
+	if !v.since.Only.IsEmpty() || v.since.Limit != 0 {
+		return v.runPart(v.s.selectRequest(wireName, write), open)
+	}
+	how := v.plan()
+	err := v.x.SelectAndFetch(v.s.selectRequest(wireName, write), v.request(how), open, v.take)
 	if err != nil && (!opened || !isPlainRefusal(err)) {
 		return err
 	}
@@ -277,25 +281,29 @@ func (v *survey) countNew() int {
 // the messages, before and after: servers cap results, and what came or went
 // meanwhile could make up for what is missing.
 func (v *survey) prove() error {
+	present, ok, err := v.list()
+	if err == nil && ok {
+		v.found.Complete, v.found.HasPresent, v.found.Present = true, true, present
+		v.missing()
+	}
+	return err
+}
+
+func (v *survey) list() (present mailbox.UIDSet, ok bool, err error) {
 	for range searches {
 		before := v.x.Exists()
 		present, err := v.x.SearchAll(v.s.caps.has("ESEARCH"))
 		if isPlainRefusal(err) {
-			return nil
+			return nil, false, nil
 		}
 		if err != nil {
-			return err
+			return nil, false, err
 		}
-		if v.x.Exists() != before {
-			continue
+		if v.x.Exists() == before {
+			return present, present.Len() == int(before), nil
 		}
-		if present.Len() == int(before) {
-			v.found.Complete, v.found.HasPresent, v.found.Present = true, true, present
-			v.missing()
-		}
-		return nil
 	}
-	return nil
+	return nil, false, nil
 }
 
 // missing notes messages that are there and were not described though they
@@ -309,5 +317,6 @@ func (v *survey) missing() {
 		// What came after the status is the next run's.
 		expected = expected.Minus(mailbox.Range(next, mailbox.MaxUID))
 	}
+	expected = expected.Minus(v.found.Rest)
 	v.found.Spoiled = v.found.Spoiled.Union(expected)
 }

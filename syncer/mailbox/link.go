@@ -94,6 +94,31 @@ type Known struct {
 	HasRemote, HasLocal bool
 	// Links counts the links of the mailbox.
 	Links int
+	// Tally is what a listing of the folder adds up to as long as it is what
+	// the links say: over all that have a Key, with their Local flags.
+	Tally Tally
+}
+
+// Some says which of a mailbox's links are asked for: those that fit any of
+// the fields. The zero value asks for all.
+type Some struct {
+	// UIDs are asked for by name, and all from From on (0: none).
+	UIDs UIDSet
+	From UID
+	// Odd asks for the links that are not Linked or have no UID.
+	Odd bool
+}
+
+// IsAll reports whether all links are asked for.
+func (s Some) IsAll() bool { return s.UIDs.IsEmpty() && s.From == 0 && !s.Odd }
+
+// IsOdd reports whether a link is not of an ordinary message that both sides
+// have.
+func (l *Link) IsOdd() bool { return l.Kind != Linked || l.UID == 0 }
+
+// Fits reports whether the link is asked for.
+func (s Some) Fits(l *Link) bool {
+	return s.IsAll() || s.Odd && l.IsOdd() || s.From != 0 && l.UID >= s.From || l.UID != 0 && s.UIDs.Contains(l.UID)
 }
 
 // Listed is a mailbox in a complete listing of the server.

@@ -94,7 +94,13 @@ type RemoteMessage struct {
 	HasMessageID bool
 }
 
-// LocalMessage is a message file as a listing found it.
+// LocalFile is a message file as a listing found it.
+type LocalFile struct {
+	Key   Key
+	Flags Flags
+}
+
+// LocalMessage is a message file that a plan is about.
 type LocalMessage struct {
 	Key   Key
 	Flags Flags

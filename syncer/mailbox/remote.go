@@ -11,6 +11,14 @@ type Since struct {
 	// knows on the server: when they and the new ones add up to the messages
 	// there are, none has gone.
 	Below int
+	// Limit, if not 0, asks for the list of all UIDs, and for a description of
+	// at most so many of the messages that the base may not know: the first
+	// ones (none, if negative). Observation.Rest names the others.
+	Limit int
+	// Only, if not empty, asks for just these messages, all that there is to
+	// tell of them. It is how a Rest is worked off; it counts only if
+	// Remote.UIDValidity is unchanged: ErrUIDValidity otherwise.
+	Only UIDSet
 }
 
 // Observation is what a look at a mailbox on the server found. The messages
@@ -34,6 +42,9 @@ type Observation struct {
 	// Spoiled lists messages whose description could not be read; they are
 	// present, and nothing more is known of them.
 	Spoiled UIDSet
+	// Rest lists messages that are present and were not described because of
+	// Since.Limit.
+	Rest UIDSet
 }
 
 // Holds says which flags a side can keep.

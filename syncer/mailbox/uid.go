@@ -152,6 +152,32 @@ func (s UIDSet) Minus(t UIDSet) UIDSet {
 	return set
 }
 
+// First cuts the set in two: its first n UIDs, and the others.
+func (s UIDSet) First(n int) (first, rest UIDSet) {
+	for i, r := range s {
+		if size := int(r.Last) - int(r.First) + 1; size <= n {
+			n -= size
+			continue
+		}
+		if n > 0 {
+			cut := r.First + UID(n)
+			first = append(slices.Clone(s[:i]), UIDRange{r.First, cut - 1})
+			return first, append(UIDSet{{cut, r.Last}}, s[i+1:]...)
+		}
+		return s[:i:i], s[i:]
+	}
+	return s, nil
+}
+
+// From returns the UIDs of s that are not below uid.
+func (s UIDSet) From(uid UID) UIDSet {
+	i, _ := slices.BinarySearchFunc(s, uid, func(r UIDRange, uid UID) int { return cmp.Compare(r.Last, uid) })
+	if i == len(s) || s[i].First >= uid {
+		return s[i:]
+	}
+	return append(UIDSet{{uid, s[i].Last}}, s[i+1:]...)
+}
+
 // Chunks cuts the set into sets of at most n UIDs, in order.
 func (s UIDSet) Chunks(n int) []UIDSet {
 	var chunks []UIDSet

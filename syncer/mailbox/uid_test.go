@@ -187,3 +187,26 @@ func TestRangeOfNothing(t *testing.T) {
 		t.Errorf("5 to 4 is %v", set)
 	}
 }
+
+func TestFirstAndFromCutASetInTwo(t *testing.T) {
+	set := UIDs(1, 2, 3, 7, 9, 10)
+	for n := range 8 {
+		first, rest := set.First(n)
+		if first.Len() != min(n, 6) || first.Len()+rest.Len() != 6 || first.Union(rest).String() != set.String() ||
+			len(rest) > 0 && first.Max() >= rest[0].First {
+			t.Errorf("First(%d): %s and %s", n, first, rest)
+		}
+	}
+	for uid := UID(0); uid < 12; uid++ {
+		want := set
+		if uid > 0 {
+			want = set.Minus(Range(1, uid-1))
+		}
+		if got := set.From(uid); got.String() != want.String() {
+			t.Errorf("From(%d): %s, want %s", uid, got, want)
+		}
+	}
+	if set.String() != "1:3,7,9:10" {
+		t.Errorf("the set itself changed: %s", set)
+	}
+}

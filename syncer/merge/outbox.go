@@ -73,11 +73,21 @@ func (o *Outbox) Stamp(context.Context, mailbox.Name) (mailbox.Stamp, error) {
 	return mailbox.Stamp{}, nil
 }
 
+// Tally implements syncer.Local.
+func (o *Outbox) Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, mailbox.Stamp, error) {
+	files, stamp, err := o.List(ctx, name)
+	var tally mailbox.Tally
+	for _, file := range files {
+		tally.Add(file.Key, file.Flags)
+	}
+	return tally, stamp, err
+}
+
 // List implements syncer.Local.
-func (o *Outbox) List(_ context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
-	messages := make([]mailbox.LocalMessage, 0, len(o.boxes[name]))
+func (o *Outbox) List(_ context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
+	messages := make([]mailbox.LocalFile, 0, len(o.boxes[name]))
 	for _, one := range o.boxes[name] {
-		messages = append(messages, mailbox.LocalMessage{Key: one.key, Flags: o.union.flags(o.union.group(int(one.group)))})
+		messages = append(messages, mailbox.LocalFile{Key: one.key, Flags: o.union.flags(o.union.group(int(one.group)))})
 	}
 	return messages, mailbox.Stamp{}, nil
 }

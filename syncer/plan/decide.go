@@ -269,6 +269,11 @@ func (m *maker) receive(row mailbox.RemoteMessage, old *mailbox.Link, rule Rule)
 func (m *maker) send(file mailbox.LocalMessage, old *mailbox.Link, rule Rule) {
 	if m.tooLarge(file.Content.Size) {
 		m.plan.LocalSettled = false
+		if old != nil && old.UID != 0 {
+			// The base still has it on the server, where it is gone: a
+			// checkpoint would vouch for it.
+			m.plan.Settled = false
+		}
 		return
 	}
 	kept := m.remote.Holds.Keep(file.Flags)

@@ -110,7 +110,7 @@ func newMaker(base Base, local Local, remote Remote, policy Policy) *maker {
 	m.plan = Plan{
 		Mailbox:    base.Known.Name,
 		Settled:    !local.Incomplete && (remote.Missing || remote.Complete) && remote.Spoiled.IsEmpty(),
-		Renumbered: m.renumbered, LocalSettled: true,
+		Renumbered: m.renumbered, LocalSettled: true, Known: base.Rest,
 	}
 	for i := range m.links {
 		m.register(&m.links[i])

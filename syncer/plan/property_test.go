@@ -147,6 +147,7 @@ func (u *upheaval) bounds(name string, onServer, onDisk int) (low, high int) {
 	low = t.agreed - min(t.agreed, t.serverGone+diskGone) + t.serverNew + diskNew - paired
 	if t.serverGone > 0 {
 		high += renamed // a copy that came back with other flags is a changed one
+		high += paired  // the server's new copy may be one that was moved away and back
 	}
 	both := max(onServer, onDisk)
 	switch {

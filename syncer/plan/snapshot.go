@@ -11,8 +11,12 @@ import (
 type Base struct {
 	// Known is zero for a mailbox that the state does not have.
 	Known mailbox.Known
-	// Links sorted by UID, then Key.
+	// Links sorted by UID, then Key: all of them, or those that anything may
+	// have to be done about.
 	Links []mailbox.Link
+	// Rest counts the messages whose links were left out, because both sides
+	// have them as the base does.
+	Rest int
 }
 
 // has reports whether a link stands for a message on the server. An upload that
@@ -57,7 +61,7 @@ type Local struct {
 // IsRenumbered reports whether the UIDs in the base mean nothing any more.
 // (RFC 9051, section 2.3.1.1)
 func IsRenumbered(base Base, remote Remote) bool {
-	if remote.Missing || !base.Known.HasRemote || len(base.Links) == 0 {
+	if remote.Missing || !base.Known.HasRemote || len(base.Links)+base.Rest == 0 {
 		return false
 	}
 	validity := remote.Status.UIDValidity
@@ -74,22 +78,40 @@ func isContradicted(base Base, remote Remote) bool {
 		if link.Kind != mailbox.Linked || link.UID == 0 || !link.Date.Known {
 			continue
 		}
-		row, ok := remote.find(link.UID)
-		if ok && row.HasSize && row.Size != link.Content.Size && row.Date.Known && row.Date.Unix != link.Date.Unix {
+		if row, ok := remote.find(link.UID); ok && contradicts(row, link) {
 			return true
 		}
 	}
 	return false
 }
 
+func contradicts(row mailbox.RemoteMessage, link *mailbox.Link) bool {
+	return row.HasSize && row.Size != link.Content.Size && row.Date.Known && row.Date.Unix != link.Date.Unix
+}
+
+// HasAsIs reports whether the server provably has a message that both sides
+// had, as the base knows it: then its link may be left out of a Base, together
+// with its row. below is the checkpoint's UIDNext.
+func (r Remote) HasAsIs(link *mailbox.Link, below mailbox.UID) bool {
+	if link.IsOdd() || r.side(link, below) != Same {
+		return false
+	}
+	row, ok := r.find(link.UID)
+	return !ok || !contradicts(row, link)
+}
+
 func (r Remote) find(uid mailbox.UID) (mailbox.RemoteMessage, bool) {
-	i, ok := slices.BinarySearchFunc(r.Messages, uid, func(m mailbox.RemoteMessage, uid mailbox.UID) int {
-		return cmp.Compare(m.UID, uid)
-	})
+	i, ok := r.index(uid)
 	if !ok {
 		return mailbox.RemoteMessage{}, false
 	}
 	return r.Messages[i], true
+}
+
+func (r Remote) index(uid mailbox.UID) (int, bool) {
+	return slices.BinarySearchFunc(r.Messages, uid, func(m mailbox.RemoteMessage, uid mailbox.UID) int {
+		return cmp.Compare(m.UID, uid)
+	})
 }
 
 // side classifies a link's UID. below is the checkpoint's UIDNext: a Delta
@@ -175,33 +197,6 @@ func (l Local) withContent(base Base) Local {
 	return l
 }
 
-// NewKeys lists the keys that the base does not know: the engine reads these
-// files before it asks for a plan.
-func NewKeys(base Base, local Local) []mailbox.Key {
-	known := keySet(base.Links)
-	var keys []mailbox.Key
-	for _, m := range local.Messages {
-		if !known[m.Key] {
-			keys = append(keys, m.Key)
-		}
-	}
-	return keys
-}
-
-// MissingKeys lists the keys of the base that the listing does not have: the
-// engine looks a second time before it believes that they are gone.
-func MissingKeys(base Base, local Local) []mailbox.Key {
-	var keys []mailbox.Key
-	for i := range base.Links {
-		if link := &base.Links[i]; link.Key != "" {
-			if _, ok := local.find(link.Key); !ok {
-				keys = append(keys, link.Key)
-			}
-		}
-	}
-	return keys
-}
-
 func keySet(links []mailbox.Link) map[mailbox.Key]bool {
 	set := make(map[mailbox.Key]bool, len(links))
 	for i := range links {
@@ -212,19 +207,15 @@ func keySet(links []mailbox.Link) map[mailbox.Key]bool {
 
 // HasUnaccounted reports whether the server has messages that neither the base
 // nor the rows of a Delta know. The checkpoint is wrong then, and everything
-// has to be asked.
-func HasUnaccounted(base Base, remote Remote) bool {
+// has to be asked. known are the UIDs that the base has on the server.
+func HasUnaccounted(known mailbox.UIDSet, remote Remote) bool {
 	if !remote.Delta || !remote.HasPresent {
 		return false
 	}
-	known := make([]mailbox.UID, 0, len(base.Links)+len(remote.Messages))
-	for i := range base.Links {
-		if link := &base.Links[i]; link.UID != 0 && link.Kind != mailbox.PendingUpload {
-			known = append(known, link.UID)
-		}
-	}
+	rows := make([]mailbox.UID, len(remote.Messages))
 	for i := range remote.Messages {
-		known = append(known, remote.Messages[i].UID)
+		rows[i] = remote.Messages[i].UID
 	}
-	return !remote.Present.Minus(mailbox.UIDs(known...)).Minus(remote.Spoiled).IsEmpty()
+	told := mailbox.UIDs(rows...).Union(remote.Spoiled).Union(remote.Rest)
+	return !remote.Present.Minus(known).Minus(told).IsEmpty()
 }

@@ -276,5 +276,8 @@ func (w *world) decide(base Base, local Local, remote Remote) Plan {
 	if again := MakeMailbox(base, local, remote, w.policy); textOf(again) != textOf(p) {
 		w.fail("two plans of one input:\n%s\n%s", textOf(p), textOf(again))
 	}
+	if less := MakeMailbox(sifted(base, local, remote, w.policy)); textOf(less) != textOf(p) {
+		w.fail("the sieve makes another plan:\n%s\n%s", textOf(p), textOf(less))
+	}
 	return p
 }

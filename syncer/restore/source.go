@@ -14,7 +14,7 @@ import (
 type Disk interface {
 	Folders(ctx context.Context) ([]mailbox.Name, error)
 	Stamp(ctx context.Context, name mailbox.Name) (mailbox.Stamp, error)
-	List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error)
+	List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error)
 	Inspect(ctx context.Context, name mailbox.Name, key mailbox.Key) (mailbox.Content, mailbox.Date, error)
 	Open(ctx context.Context, name mailbox.Name, key mailbox.Key) (io.ReadCloser, error)
 	Persist(ctx context.Context, name mailbox.Name, keys []mailbox.Key) error
@@ -134,7 +134,7 @@ func (s *Source) Stamp(ctx context.Context, name mailbox.Name) (mailbox.Stamp, e
 
 // List implements syncer.Local. Flags that the folder has no room for are
 // among the messages' flags.
-func (s *Source) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
+func (s *Source) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	folder, err := s.folder(name)
 	if err != nil {
 		return nil, mailbox.Stamp{}, err
@@ -150,6 +150,16 @@ func (s *Source) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMe
 		}
 	}
 	return messages, stamp, err
+}
+
+// Tally implements syncer.Local. Flags that the folder has no room for count.
+func (s *Source) Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, mailbox.Stamp, error) {
+	files, stamp, err := s.List(ctx, name)
+	var tally mailbox.Tally
+	for _, file := range files {
+		tally.Add(file.Key, file.Flags)
+	}
+	return tally, stamp, err
 }
 
 // remember reads what the state knows of a folder's files.

@@ -182,8 +182,18 @@ func (d *Disk) stampOf(folder *diskFolder) mailbox.Stamp {
 	return stamp
 }
 
+// Tally implements syncer.Local.
+func (d *Disk) Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, mailbox.Stamp, error) {
+	files, stamp, err := d.List(ctx, name)
+	var tally mailbox.Tally
+	for _, file := range files {
+		tally.Add(file.Key, file.Flags)
+	}
+	return tally, stamp, err
+}
+
 // List implements syncer.Local.
-func (d *Disk) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error) {
+func (d *Disk) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	if _, err := d.begin(ctx, "List"); err != nil {
 		return nil, mailbox.Stamp{}, err
 	}
@@ -193,9 +203,9 @@ func (d *Disk) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMess
 	if err != nil {
 		return nil, mailbox.Stamp{}, err
 	}
-	var messages []mailbox.LocalMessage
+	var messages []mailbox.LocalFile
 	for _, key := range slices.Sorted(maps.Keys(folder.files)) {
-		messages = append(messages, mailbox.LocalMessage{Key: key, Flags: folder.files[key].Flags})
+		messages = append(messages, mailbox.LocalFile{Key: key, Flags: folder.files[key].Flags})
 	}
 	return messages, d.stampOf(folder), nil
 }

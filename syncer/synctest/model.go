@@ -230,7 +230,7 @@ func (m *Model) Observe(ctx context.Context, name mailbox.Name, since mailbox.Si
 			if fault.Kind == Lost {
 				return mailbox.Observation{}, fault.error()
 			}
-			observation.Complete, observation.Present, observation.HasPresent = false, nil, false
+			observation.Complete, observation.Present, observation.HasPresent, observation.Rest = false, nil, false, nil
 			return observation, nil
 		}
 		if err := each(message); err != nil {
@@ -253,9 +253,19 @@ func (m *Model) look(name mailbox.Name, since mailbox.Since) (mailbox.Observatio
 	}
 	m.traffic.Selected++
 	observation := mailbox.Observation{Status: m.status(box), Complete: true, Holds: m.holds()}
+	if !since.Only.IsEmpty() {
+		if box.validity != since.Remote.UIDValidity {
+			return mailbox.Observation{}, nil, fmt.Errorf("model: %s: %w", name, mailbox.ErrUIDValidity)
+		}
+		var messages []mailbox.RemoteMessage
+		for _, message := range box.selected(since.Only) {
+			messages = append(messages, m.describe(message))
+		}
+		return observation, messages, nil
+	}
 	observation.Delta = m.opts.CondStore && box.validity != 0 && since.Remote.UIDValidity == box.validity && since.Remote.HighestModSeq > 0
 	var messages []mailbox.RemoteMessage
-	old := 0
+	old, fresh := 0, 0
 	for _, message := range box.messages {
 		if message.UID < since.Remote.UIDNext {
 			old++
@@ -263,24 +273,34 @@ func (m *Model) look(name mailbox.Name, since mailbox.Since) (mailbox.Observatio
 		if observation.Delta && message.modSeq <= since.Remote.HighestModSeq {
 			continue
 		}
-		flags, machines := mailbox.SplitMachines(message.Flags)
-		entry := mailbox.RemoteMessage{
-			UID: message.UID, Flags: flags, Machines: machines, HasFlags: true,
-			Size: int64(len(message.Octets)), HasSize: true, Date: message.Date,
+		if isNew := !observation.Delta || message.UID >= since.Remote.UIDNext; isNew && since.Limit != 0 {
+			if fresh++; fresh > max(since.Limit, 0) {
+				observation.Rest = observation.Rest.Append(message.UID)
+				continue
+			}
 		}
-		if m.opts.CondStore {
-			entry.ModSeq = message.modSeq
-		}
-		messages = append(messages, entry)
+		messages = append(messages, m.describe(message))
 	}
 	// A count that adds up proves that none has gone; else they are listed.
-	if observation.Delta && old != since.Below {
+	if observation.Delta && old != since.Below || since.Limit != 0 {
 		observation.HasPresent = true
 		for _, message := range box.messages {
 			observation.Present = observation.Present.Append(message.UID)
 		}
 	}
 	return observation, messages, nil
+}
+
+func (m *Model) describe(message *modelMessage) mailbox.RemoteMessage {
+	flags, machines := mailbox.SplitMachines(message.Flags)
+	entry := mailbox.RemoteMessage{
+		UID: message.UID, Flags: flags, Machines: machines, HasFlags: true,
+		Size: int64(len(message.Octets)), HasSize: true, Date: message.Date,
+	}
+	if m.opts.CondStore {
+		entry.ModSeq = message.modSeq
+	}
+	return entry
 }
 
 // Fetch implements syncer.Remote.

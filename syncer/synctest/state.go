@@ -82,13 +82,52 @@ func (s *State) Mailboxes(ctx context.Context) ([]mailbox.Known, error) {
 	for _, box := range s.boxes {
 		known := box.known
 		known.Links = len(box.links)
+		for _, link := range box.links {
+			if link.Key != "" {
+				known.Tally.Add(link.Key, link.Local)
+			}
+		}
 		list = append(list, known)
 	}
 	slices.SortFunc(list, func(a, b mailbox.Known) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
 }
 
-// Links implements syncer.Base.
+// Scan implements syncer.Base.
+func (s *State) Scan(ctx context.Context, id mailbox.ID, some mailbox.Some, each func(*mailbox.Link) error) error {
+	links, err := s.Links(ctx, id)
+	if err != nil {
+		return err
+	}
+	// The port promises no order.
+	for i := range slices.Backward(links) {
+		link := links[i]
+		if !some.Fits(&link) {
+			continue
+		}
+		if err := each(&link); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UIDs implements syncer.Base.
+func (s *State) UIDs(ctx context.Context, id mailbox.ID) (mailbox.UIDSet, error) {
+	links, err := s.Links(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var uids []mailbox.UID
+	for i := range links {
+		if links[i].UID != 0 && links[i].Kind != mailbox.PendingUpload {
+			uids = append(uids, links[i].UID)
+		}
+	}
+	return mailbox.UIDs(uids...), nil
+}
+
+// Links lists a mailbox's links, sorted by UID, then Key.
 func (s *State) Links(ctx context.Context, id mailbox.ID) ([]mailbox.Link, error) {
 	if _, err := s.begin(ctx, "Links"); err != nil {
 		return nil, err

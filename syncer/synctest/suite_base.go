@@ -1,6 +1,7 @@
 package synctest
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 	"slices"
@@ -269,8 +270,10 @@ func (c *baseCase) mailboxes() []mailbox.Known {
 
 func (c *baseCase) wantLinks(id mailbox.ID, want []*mailbox.Link) {
 	c.Helper()
-	got, err := c.Links(c.ctx, id)
-	must(c, "links", err)
+	got := c.scan(id, mailbox.Some{})
+	slices.SortFunc(got, func(a, b mailbox.Link) int {
+		return cmp.Or(cmp.Compare(a.UID, b.UID), cmp.Compare(a.Key, b.Key))
+	})
 	if len(got) != len(want) {
 		c.Errorf("%d links, want %d", len(got), len(want))
 		return
@@ -280,4 +283,14 @@ func (c *baseCase) wantLinks(id mailbox.ID, want []*mailbox.Link) {
 			c.Errorf("link %d is %+v, want %+v", i, got[i], *want[i])
 		}
 	}
+}
+
+func (c *baseCase) scan(id mailbox.ID, some mailbox.Some) []mailbox.Link {
+	c.Helper()
+	var links []mailbox.Link
+	must(c, "scan", c.Scan(c.ctx, id, some, func(link *mailbox.Link) error {
+		links = append(links, *link)
+		return nil
+	}))
+	return links
 }

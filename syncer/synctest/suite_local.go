@@ -116,6 +116,36 @@ var readCases = []localSubtest{
 			}
 		}
 	}},
+	{"TallyIsThatOfTheListing", func(c *localCase) {
+		c.make(work)
+		seen := map[mailbox.Tally]string{}
+		look := func(when string) {
+			tally, stamp, err := c.Local.Tally(c.ctx, work)
+			must(c, "tally "+when, err)
+			var want mailbox.Tally
+			for _, file := range c.list(work) {
+				want.Add(file.Key, file.Flags)
+			}
+			if tally != want || stamp.Taken == 0 {
+				c.Errorf("%s: %+v, the listing is %+v", when, tally, want)
+			}
+			if other, found := seen[tally]; found {
+				c.Errorf("%s: as %s", when, other)
+			}
+			seen[tally] = when
+		}
+		look("empty")
+		key := c.Reader.Deliver(work, mailbox.Flags{}, someDate(1), text(1))
+		look("one message")
+		c.Reader.SetFlags(work, key, flagged)
+		look("with flags")
+		c.Reader.Deliver(work, mailbox.NewFlags(mailbox.FlagSeen, "$Junk"), someDate(2), text(2))
+		look("another with a keyword")
+		c.deliver(work, mailbox.NewFlags(mailbox.FlagSeen), text(3))
+		look("three")
+		c.Reader.Unlink(work, key)
+		look("two")
+	}},
 	{"StampStaysWithoutAChange", func(c *localCase) {
 		c.make(work)
 		c.Reader.Deliver(work, mailbox.Flags{}, someDate(1), text(1))
@@ -203,11 +233,11 @@ func (c *localCase) make(name mailbox.Name) {
 	}
 }
 
-func (c *localCase) list(name mailbox.Name) []mailbox.LocalMessage {
+func (c *localCase) list(name mailbox.Name) []mailbox.LocalFile {
 	c.Helper()
 	messages, stamp, err := c.Local.List(c.ctx, name)
 	must(c, "list", err)
-	if !slices.IsSortedFunc(messages, func(a, b mailbox.LocalMessage) int { return bytes.Compare([]byte(a.Key), []byte(b.Key)) }) {
+	if !slices.IsSortedFunc(messages, func(a, b mailbox.LocalFile) int { return bytes.Compare([]byte(a.Key), []byte(b.Key)) }) {
 		c.Errorf("not sorted: %+v", messages)
 	}
 	if stamp == (mailbox.Stamp{}) {

@@ -56,7 +56,7 @@ type Remote interface {
 // Local is what a store side needs of the disk; syncer.Local has it.
 type Local interface {
 	Folders(ctx context.Context) ([]mailbox.Name, error)
-	List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalMessage, mailbox.Stamp, error)
+	List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error)
 	Inspect(ctx context.Context, name mailbox.Name, key mailbox.Key) (mailbox.Content, mailbox.Date, error)
 	Open(ctx context.Context, name mailbox.Name, key mailbox.Key) (io.ReadCloser, error)
 }

@@ -60,7 +60,7 @@ func (s *Store) List(ctx context.Context, name mailbox.Name) ([]Message, mailbox
 	}
 	messages := make([]Message, 0, max(len(files), len(links)))
 	for _, file := range files {
-		m := Message{Key: file.Key, Flags: file.Flags, Date: file.Date, Size: -1}
+		m := Message{Key: file.Key, Flags: file.Flags, Size: -1}
 		if link := byKey[file.Key]; link != nil {
 			m.describe(link)
 			delete(byKey, file.Key)

@@ -1,0 +1,128 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
+)
+
+// defaultWindow is how many new messages a run looks at together. Several
+// hundred octets are kept for each until it has arrived.
+const defaultWindow = 10_000
+
+// setLimits bounds how many new messages are looked at in this round, where
+// there are more than a window: the others wait, so that memory does not grow
+// with the mailbox. A server that tells no counts may have any number.
+func (r *run) setLimits(boxes []*box) {
+	if !r.Policy.Pull.New || r.Policy.LooksAtAll() {
+		return
+	}
+	for _, b := range boxes {
+		if known := b.base.Known; known.ID != 0 && known.Links > 0 && (b.remote.Missing || b.local.Missing) {
+			return // perhaps renamed: which it is shows in all messages of the new ones
+		}
+	}
+	left := r.Window
+	for _, b := range boxes {
+		if b.isOut || b.remote.Missing || b.remoteSame || b.local.Missing && !r.isFresh(b) {
+			continue
+		}
+		isCounted := b.listed != nil && b.listed.Status != nil
+		fresh := left
+		if isCounted {
+			fresh = max(int(b.listed.Status.Messages)-b.base.Known.Links, 0)
+		}
+		switch {
+		case isCounted && fresh <= left:
+		case left == 0:
+			b.limit = -1
+		default:
+			b.limit = left
+		}
+		left -= min(fresh, left)
+	}
+}
+
+// isFresh reports whether a mailbox is about to be made on disk, whatever is in
+// it. One that was there before may have been deleted: what is to become of it
+// depends on all of its messages.
+func (r *run) isFresh(b *box) bool {
+	known := b.base.Known
+	return r.Policy.Pull.Mailboxes && !known.HasLocal && !known.HasRemote && known.Links == 0
+}
+
+// mayWait reports whether the messages that a look left for later can be
+// decided apart from the others: nothing on disk may be one of them, and the
+// disk has those that the base knows as the base does.
+func (r *run) mayWait(b *box) bool {
+	if len(b.newKeys) > 0 && r.wantsNewFiles(b) {
+		return false
+	}
+	for i := range b.base.Links {
+		link := &b.base.Links[i]
+		switch {
+		case link.UID == 0, link.Kind == mailbox.PendingUpload:
+			return false
+		case !link.IsOdd() && b.row(link.UID) == nil:
+			return false
+		}
+	}
+	return true
+}
+
+// unfinished returns the mailboxes with messages that wait, as many as one
+// round takes, and says which messages these are.
+func (r *run) unfinished(boxes []*box) []*box {
+	left := r.Window
+	var list []*box
+	for _, b := range boxes {
+		if b.isOut || b.isElsewhere || b.rest.IsEmpty() || left == 0 {
+			continue
+		}
+		b.window, b.rest = b.rest.First(left)
+		left -= b.window.Len()
+		list = append(list, b)
+	}
+	return list
+}
+
+// observeRest looks at the messages that come next in each mailbox.
+func (r *run) observeRest(ctx context.Context, boxes []*box) error {
+	return r.each(ctx, boxes, r.observeWindow)
+}
+
+func (r *run) observeWindow(ctx context.Context, b *box) error {
+	b.unsettled = b.unsettled || !b.plan.Settled
+	b.localUnsettled = b.localUnsettled || !b.plan.LocalSettled
+	b.wrote = b.wrote || len(b.writes()) > 0
+	b.plan, b.prepared, b.unready = plan.Plan{}, sync.Once{}, nil
+	first := b.remote.Observation
+	validity := mailbox.Status{UIDValidity: first.Status.UIDValidity}
+	if err := r.look(ctx, b, mailbox.Since{Remote: validity, Only: b.window}); err != nil {
+		return err
+	}
+	if !b.remote.Complete {
+		b.unsettled = true
+		r.tally.trouble(b.name, fmt.Errorf("%w: nothing is deleted because of it", mailbox.ErrIncomplete))
+	}
+	// The checkpoint will be what the first look saw: what came or changed
+	// since then is the next run's. What went meanwhile is decided then, too.
+	first.Spoiled = b.remote.Spoiled
+	b.remote.Observation = first
+	b.local = plan.Local{Unchanged: true, Stamp: b.local.Stamp}
+	sieve := plan.NewSieve(b.base.Known, b.local, nil, b.remote, r.Policy)
+	if id := b.base.Known.ID; id != 0 {
+		take := func(link *mailbox.Link) error {
+			sieve.Take(link)
+			return nil
+		}
+		if err := r.scan(ctx, id, mailbox.Some{UIDs: b.window}, take); err != nil {
+			return err
+		}
+	}
+	b.base, b.remote = sieve.Base(), sieve.Remote()
+	return nil
+}
