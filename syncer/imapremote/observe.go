@@ -221,7 +221,23 @@ func (v *survey) finish(how scan) error {
 		v.found.Complete = true
 		return nil
 	}
-	return v.prove()
+	if err := v.prove(); err != nil || how != changes || v.found.Spoiled.IsEmpty() {
+		return err
+	}
+	return v.again()
+}
+
+// again lists everything where a message is new and yet did not change since
+// the checkpoint: it is another mailbox that got the same UIDVALIDITY, as
+// Dovecot gives to those made in one second, or a server that forgets to count.
+func (v *survey) again() error {
+	v.rows, v.floor, v.trouble = nil, 0, false
+	v.found.Complete, v.found.HasPresent, v.found.Present, v.found.Spoiled = false, false, nil, nil
+	v.found.Status.Messages = v.x.Exists()
+	if err := v.x.Fetch(v.request(everything), v.take); err != nil {
+		return err
+	}
+	return v.finish(everything)
 }
 
 // settle sorts the rows, joins those of one message, and notes the messages

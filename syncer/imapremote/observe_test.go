@@ -63,7 +63,7 @@ func TestObserveIsCompleteOnlyIfProven(t *testing.T) {
 		{"delta that adds up", baseline, three, threeRows[2:], nil, true, true, "", "", "9"},
 		{"delta that does not", mailbox.Since{Remote: baseline.Remote, Below: 3}, three, threeRows[2:], all3, true, true, "1,5,9", "", "9"},
 		{"delta whose proof does not add up", mailbox.Since{Remote: baseline.Remote, Below: 3}, three, threeRows[2:], []string{`* ESEARCH (TAG "@") UID ALL 9`}, false, true, "", "", "9"},
-		{"delta without the new row", baseline, three, nil, all3, true, true, "1,5,9", "9", ""},
+		{"delta without the new row, nor with all rows", baseline, three, nil, all3, true, false, "1,5,9", "1,5,9", ""},
 		{"validity changed", mailbox.Since{Remote: mailbox.Status{UIDValidity: 6, UIDNext: 9, HighestModSeq: 40}, Below: 2}, three, threeRows, nil, true, false, "1,5,9", "", "1,5,9"},
 		{"modseq went back", mailbox.Since{Remote: mailbox.Status{UIDValidity: 7, UIDNext: 9, HighestModSeq: 60}, Below: 2}, three, threeRows, nil, true, false, "1,5,9", "", "1,5,9"},
 		{"uidnext went back", mailbox.Since{Remote: mailbox.Status{UIDValidity: 7, UIDNext: 90, HighestModSeq: 40}, Below: 2}, three, threeRows, nil, true, false, "1,5,9", "", "1,5,9"},
@@ -90,6 +90,20 @@ func TestObserveIsCompleteOnlyIfProven(t *testing.T) {
 				t.Logf("%q", server.commands())
 			}
 		})
+	}
+}
+
+func TestObserveListsAllWhereANewMessageDidNotChangeSince(t *testing.T) {
+	server := startFake(t, fakeGreeting, func(_ int, line string) []string {
+		if strings.Contains(line, "CHANGEDSINCE") {
+			return []string{"OK done"}
+		}
+		return observing(three, threeRows, all3)(0, line)
+	})
+	a := open(t, options(t, server.addr, "user"))
+	found, rows := look(t, a, mailbox.Inbox, baseline)
+	if !found.Complete || found.Delta || !found.Spoiled.IsEmpty() || len(rows) != 3 || !rows[2].HasSize {
+		t.Errorf("%+v, %d rows; %q", found, len(rows), server.commands())
 	}
 }
 

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// crashDisk is a file system that hands everything to a folder below it and
+// counts what changes something: made files, written octets, renames, fsyncs.
+// At a given number it strikes: a function is called, and from then on nothing
+// has an effect any more, as for a process that was killed at that instant.
+type crashDisk struct {
+	server *fuse.Server
+
+	mu     sync.Mutex
+	count  int
+	at     int // 0: never
+	strike func()
+	errno  syscall.Errno
+	once   bool // only that one operation fails
+	blown  bool
+}
+
+// mountCrashDisk shows backing at point until the test ends or unmount is
+// called. It needs root and /dev/fuse.
+func mountCrashDisk(tb testing.TB, backing, point string) *crashDisk {
+	tb.Helper()
+	d := &crashDisk{}
+	root := &fs.LoopbackRoot{Path: backing}
+	root.NewNode = func(root *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
+		return &crashNode{LoopbackNode: fs.LoopbackNode{RootData: root}, disk: d}
+	}
+	var st syscall.Stat_t
+	if err := syscall.Stat(backing, &st); err != nil {
+		tb.Fatal(err)
+	}
+	root.Dev = uint64(st.Dev)
+	node := root.NewNode(root, nil, "", &st)
+	root.RootNode = node
+	server, err := fs.Mount(point, node, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "crashdisk"}})
+	if err != nil {
+		tb.Fatalf("mount a FUSE file system (needs root and /dev/fuse): %v", err)
+	}
+	d.server = server
+	return d
+}
+
+func (d *crashDisk) unmount(tb testing.TB) {
+	tb.Helper()
+	if err := d.server.Unmount(); err != nil {
+		tb.Fatalf("unmount: %v", err)
+	}
+}
+
+// arm strikes at the at-th change from now on.
+func (d *crashDisk) arm(at int, strike func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count, d.at, d.strike, d.blown, d.errno, d.once = 0, at, strike, false, syscall.EIO, false
+}
+
+// fail lets the at-th change from now on fail with errno; with once only that
+// one, else all that follow, too.
+func (d *crashDisk) fail(at int, errno syscall.Errno, once bool) {
+	d.arm(at, func() {})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.errno, d.once = errno, once
+}
+
+// changes counts the changes since arm.
+func (d *crashDisk) changes() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count
+}
+
+func (d *crashDisk) struck() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.blown
+}
+
+// change counts one and says whether it may take effect.
+func (d *crashDisk) change() syscall.Errno {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.blown {
+		if d.once {
+			return 0
+		}
+		return d.errno
+	}
+	d.count++
+	if d.at > 0 && d.count == d.at {
+		d.blown = true
+		d.strike()
+		return d.errno
+	}
+	return 0
+}
+
+// crashNode is a file or folder of a crashDisk.
+type crashNode struct {
+	fs.LoopbackNode
+	disk *crashDisk
+}
+
+func (n *crashNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if errno := n.disk.change(); errno != 0 {
+		return nil, errno
+	}
+	return n.LoopbackNode.Mkdir(ctx, name, mode, out)
+}
+
+func (n *crashNode) Rmdir(ctx context.Context, name string) syscall.Errno {
+	if errno := n.disk.change(); errno != 0 {
+		return errno
+	}
+	return n.LoopbackNode.Rmdir(ctx, name)
+}
+
+func (n *crashNode) Unlink(ctx context.Context, name string) syscall.Errno {
+	if errno := n.disk.change(); errno != 0 {
+		return errno
+	}
+	return n.LoopbackNode.Unlink(ctx, name)
+}
+
+func (n *crashNode) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	if errno := n.disk.change(); errno != 0 {
+		return errno
+	}
+	return n.LoopbackNode.Rename(ctx, name, parent, newName, flags)
+}
+
+func (n *crashNode) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if errno := n.disk.change(); errno != 0 {
+		return nil, errno
+	}
+	return n.LoopbackNode.Link(ctx, target, name, out)
+}
+
+func (n *crashNode) Symlink(ctx context.Context, target, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if errno := n.disk.change(); errno != 0 {
+		return nil, errno
+	}
+	return n.LoopbackNode.Symlink(ctx, target, name, out)
+}
+
+func (n *crashNode) Setattr(ctx context.Context, f fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if errno := n.disk.change(); errno != 0 {
+		return errno
+	}
+	if file, ok := f.(*crashFile); ok {
+		f = file.LoopbackFile
+	}
+	return n.LoopbackNode.Setattr(ctx, f, in, out)
+}
+
+func (n *crashNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+	if errno := n.disk.change(); errno != 0 {
+		return nil, nil, 0, errno
+	}
+	inode, handle, fuseFlags, errno := n.LoopbackNode.Create(ctx, name, flags, mode, out)
+	return inode, n.wrap(handle), fuseFlags, errno
+}
+
+func (n *crashNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	if flags&syscall.O_TRUNC != 0 {
+		if errno := n.disk.change(); errno != 0 {
+			return nil, 0, errno
+		}
+	}
+	handle, fuseFlags, errno := n.LoopbackNode.Open(ctx, flags)
+	return n.wrap(handle), fuseFlags, errno
+}
+
+func (n *crashNode) wrap(handle fs.FileHandle) fs.FileHandle {
+	if file, ok := handle.(*fs.LoopbackFile); ok {
+		return &crashFile{LoopbackFile: file, disk: n.disk}
+	}
+	return handle
+}
+
+// Fsync of a folder: its names are durable.
+func (n *crashNode) Fsync(_ context.Context, f fs.FileHandle, flags uint32) syscall.Errno {
+	if file, ok := f.(*crashFile); ok {
+		return file.Fsync(context.Background(), flags)
+	}
+	return n.disk.change()
+}
+
+// Tmpfile and CopyFileRange are left to the programs' other ways.
+func (n *crashNode) Tmpfile(context.Context, uint32, uint32, *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+	return nil, nil, 0, syscall.EOPNOTSUPP
+}
+
+func (n *crashNode) CopyFileRange(context.Context, fs.FileHandle, uint64, *fs.Inode, fs.FileHandle, uint64, uint64, uint64) (uint32, syscall.Errno) {
+	return 0, syscall.ENOSYS
+}
+
+func (n *crashNode) Statx(context.Context, fs.FileHandle, uint32, uint32, *fuse.StatxOut) syscall.Errno {
+	return syscall.ENOSYS
+}
+
+// crashFile is an open file of a crashDisk.
+type crashFile struct {
+	*fs.LoopbackFile
+	disk *crashDisk
+}
+
+// PassthroughFd keeps the kernel from writing behind our back.
+func (f *crashFile) PassthroughFd() (int, bool) { return -1, false }
+
+func (f *crashFile) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
+	if errno := f.disk.change(); errno != 0 {
+		return 0, errno
+	}
+	return f.LoopbackFile.Write(ctx, data, off)
+}
+
+func (f *crashFile) Writev(ctx context.Context, data [][]byte, off int64) (uint32, syscall.Errno) {
+	if errno := f.disk.change(); errno != 0 {
+		return 0, errno
+	}
+	return f.LoopbackFile.Writev(ctx, data, off)
+}
+
+// Fsync counts and does nothing else: nothing here tests the machine's power.
+func (f *crashFile) Fsync(context.Context, uint32) syscall.Errno { return f.disk.change() }
+
+func (f *crashFile) Setattr(ctx context.Context, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if errno := f.disk.change(); errno != 0 {
+		return errno
+	}
+	return f.LoopbackFile.Setattr(ctx, in, out)
+}
+
+func (f *crashFile) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
+	if errno := f.disk.change(); errno != 0 {
+		return errno
+	}
+	return f.LoopbackFile.Allocate(ctx, off, size, mode)
+}
+
+func TestCrashDiskStrikesAtTheGivenChange(t *testing.T) {
+	backing, point := t.TempDir(), t.TempDir()
+	d := mountCrashDisk(t, backing, point)
+	defer d.unmount(t)
+	steps := func() (done int) {
+		for i, step := range []func() error{
+			func() error { return os.Mkdir(point+"/a", 0o700) },
+			func() error { return os.WriteFile(point+"/a/f", []byte("x"), 0o600) }, // made and written: two
+			func() error { return os.Rename(point+"/a/f", point+"/a/g") },
+			func() error { return os.Link(point+"/a/g", point+"/a/h") },
+			func() error { return os.Remove(point + "/a/g") },
+		} {
+			if err := step(); err != nil {
+				return i
+			}
+		}
+		return 5
+	}
+	d.arm(0, nil)
+	if done := steps(); done != 5 || d.changes() != 6 {
+		t.Fatalf("%d steps in %d changes, want 5 in 6", done, d.changes())
+	}
+	for at, want := range map[int]int{1: 0, 3: 1, 4: 2, 6: 4} {
+		if err := os.RemoveAll(backing + "/a"); err != nil {
+			t.Fatal(err)
+		}
+		struck := 0
+		d.arm(at, func() { struck++ })
+		if done := steps(); done != want || struck != 1 || !d.struck() {
+			t.Errorf("at %d: %d steps are done, want %d; struck %d times", at, done, want, struck)
+		}
+		if _, err := os.Stat(backing + "/a/h"); at <= 4 && err == nil {
+			t.Errorf("at %d: what came later had an effect", at)
+		}
+	}
+	d.fail(1, syscall.ENOSPC, true)
+	if err := os.Mkdir(point+"/b", 0o700); fmt.Sprint(err) != "mkdir "+point+"/b: no space left on device" {
+		t.Errorf("error %v", err)
+	}
+	if err := os.Mkdir(point+"/b", 0o700); err != nil {
+		t.Errorf("only one change was to fail: %v", err)
+	}
+}
