@@ -42,7 +42,7 @@ var rooms = map[string][]string{
 
 // testsMayImport is open to tests everywhere: a suite runs on every
 // implementation, and a run of everything together is tested from syncer.
-var testsMayImport = []string{"syncer/mailbox", "syncer/plan", "syncer", "syncer/synctest", "maildirout", "state", "syncer/imapremote", "syncer/imapremote/wire"}
+var testsMayImport = []string{"syncer/mailbox", "syncer/plan", "syncer", "syncer/synctest", "maildirout", "state", "syncer/imapremote", "syncer/imapremote/wire", "syncer/pop3remote"}
 
 // homes says which files may import a dependency: patterns of path.Match over
 // the file's path or, without a slash, over its name.

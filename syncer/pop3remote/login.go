@@ -158,7 +158,8 @@ func (s *session) sasl(client sasl.Client) error {
 	}
 	command := "AUTH " + mechanism
 	isPending := initial != nil
-	if text := encoded(initial); isPending && len(command)+1+len(text)+2 <= maxInitial {
+	// LOGIN is older than initial responses, and some servers know none for it.
+	if text := encoded(initial); isPending && mechanism != sasl.Login && len(command)+1+len(text)+2 <= maxInitial {
 		command += " " + text
 		isPending = false
 	}

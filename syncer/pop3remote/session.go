@@ -24,9 +24,16 @@ func (c capabilities) has(name string) bool {
 // mechanisms lists the SASL mechanisms. (RFC 5034, section 6)
 func (c capabilities) mechanisms() []string { return strings.Fields(strings.ToUpper(c["SASL"])) }
 
+// stream is what a session needs of a *wire.Stream.
+type stream interface {
+	io.ReadWriteCloser
+	Security() wire.Security
+	Secure(ctx context.Context) error
+}
+
 // session is one connection, used by one caller at a time.
 type session struct {
-	stream *wire.Stream
+	stream stream
 	in     *reader
 	caps   capabilities
 	// stamp is APOP's challenge, "" if the greeting has none that may be used.
@@ -42,7 +49,7 @@ type session struct {
 
 // greet takes a fresh connection to where the login begins: greeting, CAPA,
 // and STLS where TLS is still to come.
-func greet(ctx context.Context, stream *wire.Stream) (*session, error) {
+func greet(ctx context.Context, stream stream) (*session, error) {
 	s := &session{stream: stream, in: newReader(stream)}
 	text, err := s.answer("connection")
 	if err != nil {
