@@ -68,18 +68,30 @@ func storedNumbers(ctx context.Context, account config.Account) pop3remote.Numbe
 
 // refusePOP3 refuses what cannot be done with a POP3 server.
 func (j job) refusePOP3(account config.Account) error {
-	switch {
-	case account.Server.Protocol != pop3:
+	if account.Server.Protocol != pop3 {
 		return nil
-	case j.command == config.ModeSync:
-		return hintedError{
-			usagef("%s: a POP3 server can only be backed up or archived: it has no folders, keeps no flags and takes no messages", account.Name),
-			"mailferry backup " + j.target.typed + "\nfor `run`, set mode = \"backup\"; for both directions, use the server's IMAP address: imaps://",
-		}
-	case j.flags.mirror:
-		return hintedError{
-			usagef("--mirror: a message that a POP3 server does not show may be there all the same; what is on disk stays"),
+	}
+	limits := j.archive.limits(account)
+	isArchive := j.command == config.ModeArchive
+	for _, row := range []struct {
+		is         bool
+		what, hint string
+	}{
+		{
+			j.command == config.ModeSync, "a POP3 server can only be backed up or archived: it has no folders, keeps no flags and takes no messages",
+			"mailferry backup " + j.target.typed + "\nfor `run`, set mode = \"backup\"; for both directions, use the server's IMAP address: imaps://user@host",
+		},
+		{
+			j.flags.mirror, "--mirror: a message that a POP3 server does not show may be there all the same, so what is on disk stays",
 			"mailferry backup " + j.target.typed,
+		},
+		{isArchive && j.bringsBack(), "--restore-to-server: a POP3 server takes no messages", "mailferry restore " + j.target.typed + " --to imaps://user@host"},
+		{isArchive && limits.SeenOnly, "--seen-only (seen_only): a POP3 server does not tell what was read", "limit it otherwise: --older-than 30d, --keep-latest 100"},
+		{isArchive && limits.UntilQuota > 0, "--until-quota (until_quota): a POP3 server does not tell its quota", "limit it otherwise: --older-than 30d, --keep-latest 100"},
+		{isArchive && len(limits.LeaveFor) > 0, "leave_for: machines cannot tell each other on a POP3 server what they have", "limit it otherwise: --older-than 30d, --keep-latest 100"},
+	} {
+		if row.is {
+			return hintedError{usagef("%s: %s", account.Name, row.what), row.hint}
 		}
 	}
 	return nil

@@ -88,6 +88,9 @@ type RemoteMessage struct {
 	HasFlags, HasSize bool
 	Size              int64
 	Date              Date
+	// FirstSeen is since when we know of the message, where the server gives no
+	// Date that could be relied on; retention counts from it. Unknown elsewhere.
+	FirstSeen Date
 	// Header and Body are known only where they were asked for and needed.
 	Header, Body Hash
 	// HasMessageID says that the header has a Message-ID.

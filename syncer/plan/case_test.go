@@ -212,6 +212,9 @@ func (c *planCase) parseServer(line string) {
 			HasSize: !f.has("nosize"), Size: f.number("size", defaultSize), Date: f.date(),
 			Machines: f.flags("machines", mailbox.Flags{}),
 		}
+		if seen := f.number("seen", 0); seen > 0 {
+			row.FirstSeen = mailbox.Date{Unix: seen, Known: true}
+		}
 		if !row.HasSize {
 			row.Size = 0
 		}

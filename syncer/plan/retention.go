@@ -20,7 +20,8 @@ const (
 // only if every limit lets it go.
 type Retention struct {
 	// Before: later messages stay, and those of an unknown date. Unknown:
-	// messages of any age may go. It is our own INTERNALDATE that counts.
+	// messages of any age may go. It is our own INTERNALDATE that counts, or
+	// where the server has none, when we saw the message first.
 	Before mailbox.Date
 	// Now is this machine's clock, LastRun when it ended the last run on the
 	// store: see DoubtClock.
@@ -187,7 +188,7 @@ func (m *maker) holders() []holder {
 		if a := &m.plan.Actions[i]; a.Kind == Download {
 			row, _ := m.remote.find(a.UID)
 			list = append(list, holder{
-				link: a.Link, uid: a.UID, size: a.Size, date: a.Date, server: a.Flags, machines: row.Machines, mayGo: true,
+				link: a.Link, uid: a.UID, size: a.Size, date: ageOf(row, a.Date), server: a.Flags, machines: row.Machines, mayGo: true,
 			})
 		}
 	}
@@ -206,7 +207,7 @@ func (m *maker) appendHolder(list []holder, link *mailbox.Link) []holder {
 	}
 	h := holder{link: link, uid: link.UID, key: link.Key, size: link.Content.Size, date: link.Date, server: link.Remote}
 	if row, ok := m.remote.find(link.UID); ok {
-		h.machines = row.Machines
+		h.machines, h.date = row.Machines, ageOf(row, link.Date)
 		if row.HasFlags {
 			h.server = row.Flags
 		}
@@ -216,6 +217,14 @@ func (m *maker) appendHolder(list []holder, link *mailbox.Link) []holder {
 		h.local, h.mayGo = file.Flags, isProved && side != Unknown
 	}
 	return append(list, h)
+}
+
+// ageOf is the date that a message's age is told by.
+func ageOf(row mailbox.RemoteMessage, date mailbox.Date) mailbox.Date {
+	if row.FirstSeen.Known {
+		return row.FirstSeen
+	}
+	return date
 }
 
 // isFetched reports whether the message is downloaded anew in this run.

@@ -260,7 +260,7 @@ func (a *Account) Observe(ctx context.Context, name mailbox.Name, _ mailbox.Sinc
 		if err := a.number(ctx, s.drop); err != nil {
 			return err
 		}
-		rows, seen = s.drop.observe()
+		rows, seen = a.describe(s.drop)
 		return nil
 	})
 	if err != nil {

@@ -35,6 +35,8 @@ type entry struct {
 	// unique is the unique-id as the server told it, "" if it told none.
 	unique string
 	isOdd  bool
+	// isListed: LIST or UIDL told of the message.
+	isListed bool
 	// size is what LIST told, -1 if nothing.
 	size int64
 	// id is what the message is known by, see identity.go.
@@ -63,7 +65,7 @@ func (s *session) list() error {
 		return err
 	}
 	for _, e := range l.drop.entries {
-		l.drop.complete = l.drop.complete && (e.size >= 0 || e.unique != "")
+		l.drop.complete = l.drop.complete && e.isListed
 	}
 	s.drop = l.drop
 	return nil
@@ -92,15 +94,19 @@ func (l *lister) stat(text string) error {
 func (l *lister) sizes(string) error     { return l.rows("LIST", (*entry).setSize) }
 func (l *lister) uniqueIDs(string) error { return l.rows("UIDL", (*entry).setUnique) }
 
-// rows reads lines "number something". One that makes no sense leaves open what
-// else is not so.
-func (l *lister) rows(command string, set func(e *entry, rest string) bool) error {
+// rows reads lines "number something". A number that makes no sense leaves open
+// what else is not so.
+func (l *lister) rows(command string, set func(e *entry, rest string)) error {
 	total := len(l.drop.entries)
 	return l.s.lines(command, total+total/8+16, func(line string) error {
 		n, rest, ok := parseRow(line, total)
-		if !ok || !set(&l.drop.entries[n-1], rest) {
+		if !ok {
 			l.drop.complete = false
+			return nil
 		}
+		e := &l.drop.entries[n-1]
+		e.isListed = true
+		set(e, rest)
 		return nil
 	})
 }
@@ -124,26 +130,22 @@ func parseStat(text string) (int, error) {
 	return int(n), nil
 }
 
-// setSize takes what LIST tells; it may do so once.
-func (e *entry) setSize(text string) bool {
+// setSize takes what LIST tells.
+func (e *entry) setSize(text string) {
 	word, _, _ := strings.Cut(text, " ")
-	n, err := strconv.ParseInt(word, 10, 64)
-	if err != nil || n < 0 || e.size >= 0 {
-		return false
+	if n, err := strconv.ParseInt(word, 10, 64); err == nil && n >= 0 {
+		e.size = n
 	}
-	e.size = n
-	return true
 }
 
 // setUnique takes what UIDL tells. A message with two unique-ids, or an odd one,
 // has none that could be relied on, and is known by its content.
-func (e *entry) setUnique(text string) bool {
+func (e *entry) setUnique(text string) {
 	if text == "" || len(text) > maxUniqueID || e.isOdd || e.unique != "" {
 		e.unique, e.isOdd = "", true
 	} else {
 		e.unique = text
 	}
-	return true
 }
 
 // index finds entries by their UIDs.
