@@ -211,3 +211,38 @@ func TestArchiveCutAnywhereLosesAndDoublesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestExpungeWithoutQuitsAnswerIsAnError(t *testing.T) {
+	for name, answer := range map[string]string{"hung up": "", "refused": "-ERR not all were deleted\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			server := start(t, &pop3Server{letters: mails(1, 2)})
+			server.answer = func(_ int, command string) (string, bool) { return answer, command == "QUIT" }
+			a := open(t, server.options())
+			seen, err := a.Observe(t.Context(), mailbox.Inbox, mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref := mailbox.Ref{Name: mailbox.Inbox, UIDValidity: seen.Status.UIDValidity}
+			if _, err := a.Expunge(t.Context(), ref, mailbox.UIDs(1), 0); !errors.Is(err, mailbox.ErrNetwork) && !errors.Is(err, mailbox.ErrUnavailable) {
+				t.Errorf("error %v", err)
+			}
+			if server.sent("DELE 1") != 1 || len(server.deleted) > 0 {
+				t.Errorf("%q", server.commands)
+			}
+		})
+	}
+}
+
+func TestExpungeOfAnotherUIDValidityIsRefused(t *testing.T) {
+	server := start(t, &pop3Server{letters: mails(1, 2)})
+	a := open(t, server.options())
+	_, err := a.Expunge(t.Context(), mailbox.Ref{Name: mailbox.Inbox, UIDValidity: 7}, mailbox.UIDs(1), 0)
+	if !errors.Is(err, mailbox.ErrUIDValidity) || server.sent("DELE") > 0 {
+		t.Errorf("error %v, sent %q", err, server.commands)
+	}
+	options := server.options()
+	options.ReadOnly = true
+	if _, err := open(t, options).Expunge(t.Context(), mailbox.Ref{Name: mailbox.Inbox}, mailbox.UIDs(1), 0); !errors.Is(err, mailbox.ErrUnsupported) {
+		t.Errorf("read-only: error %v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -255,4 +256,19 @@ func TestServersThatNameTheirMessagesOddlyLoseAndDoubleNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestUniqueIDThatComesWithAnotherSizeIsAnotherMessage(t *testing.T) {
+	// Numbers that move up when a message before them goes.
+	server := start(t, &pop3Server{unique: func(_, number int, _ letter) string { return fmt.Sprint(number + 5) }})
+	letters := mails(1, 6)
+	for i := range letters {
+		letters[i].text += strings.Repeat("x", i) + "\r\n"
+	}
+	server.letters = letters[:4]
+	s := newStore(t, server.options)
+	s.backup().did(t, 4, 0)
+	server.letters = letters[2:]
+	s.backup().did(t, 2, 0)
+	s.holds(letters...)
 }
