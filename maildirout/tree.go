@@ -93,6 +93,32 @@ func (s *Store) Folders(ctx context.Context) ([]mailbox.Name, error) {
 	return names, nil
 }
 
+// Place is a folder of a tree: its mailbox and its path below the root, with
+// "/"; "" is the root.
+type Place struct {
+	Name mailbox.Name
+	Path string
+}
+
+// Places lists the folders of a tree that is only read, sorted by name. It
+// changes nothing, and the tree may be on a disk that cannot be written.
+func Places(ctx context.Context, dir string, layout Layout) ([]Place, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("list folders: %w", err)
+	}
+	defer root.Close()
+	all, err := newStore(Options{Dir: dir, Layout: layout}, root).walk(ctx, root)
+	if err != nil {
+		return nil, fmt.Errorf("list folders: %w", err)
+	}
+	places := make([]Place, len(all))
+	for i, one := range all {
+		places[i] = Place{Name: one.name, Path: string(one.path)}
+	}
+	return places, nil
+}
+
 // errMoved says that the tree changed under a walk.
 var errMoved = errors.New("folders are being moved")
 

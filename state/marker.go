@@ -47,7 +47,8 @@ func (i Identity) isAnother(asked Identity) bool {
 }
 
 // Marker is what a store says of itself. It changes only when the store moves
-// to another server.
+// to another server, or when one without an account is opened for the first
+// account.
 type Marker struct {
 	UUID string `json:"uuid"`
 	Identity

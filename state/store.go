@@ -129,6 +129,8 @@ func (s *Store) open(ctx context.Context) error {
 		if err := s.create(ctx); err != nil {
 			return err
 		}
+	} else if err := s.adopt(); err != nil {
+		return err
 	}
 	err = s.load(ctx)
 	var damage *DamagedError
@@ -168,6 +170,18 @@ func (s *Store) create(ctx context.Context) error {
 	if err := s.beside.write(0); err != nil {
 		return err
 	}
+	return fault(writeMarker(s.control, s.marker), false)
+}
+
+// adopt gives a store that was nobody's, such as merge makes, to the account
+// that opens it first.
+func (s *Store) adopt() error {
+	nobody, asked := Identity{Layout: s.marker.Layout}, s.options.Identity
+	asked.Layout = s.marker.Layout
+	if s.marker.Identity != nobody || asked == nobody {
+		return nil
+	}
+	s.marker.Identity = asked
 	return fault(writeMarker(s.control, s.marker), false)
 }
 

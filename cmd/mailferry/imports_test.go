@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"maildirout":             {"syncer/mailbox"},
 	"state":                  {"syncer/mailbox"},
 	"cmd/internal/config":    {"syncer/mailbox"},
-	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify"},
+	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify", "syncer/merge"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/imapremote", "syncer/imapremote/wire",
 		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "syncer/export",

@@ -13,8 +13,7 @@ import (
 
 // Outbox is what the target lacks, in the form of a Maildir tree that the
 // engine uploads: nothing is copied to disk on the way. It is read-only, and
-// its keys are made of the messages' hashes, so that they are the same in the
-// next run.
+// its keys are made of the messages' dates and hashes.
 type Outbox struct {
 	union *Union
 	boxes map[mailbox.Name][]outgoing // sorted by key
@@ -40,7 +39,9 @@ func (u *Union) Outbox(mapping *Mapping) (*Outbox, error) {
 		if err != nil {
 			return nil, err
 		}
-		key := mailbox.Key(record.Same.String()[:32])
+		// By date first: servers number messages as they come.
+		date, _ := u.date(group)
+		key := mailbox.Key(fmt.Sprintf("%011d.%s", max(date.Unix, 0), record.Same.String()[:32]))
 		for _, name := range missing {
 			o.boxes[name] = append(o.boxes[name], outgoing{key, int32(i)})
 		}
