@@ -127,7 +127,7 @@ func (m *merging) serverSource(ctx context.Context, name string, account config.
 }
 
 func protocolKind(account config.Account) merge.Kind {
-	if account.Server.Protocol == "pop3" {
+	if account.Server.Protocol == pop3 {
 		return merge.POP3
 	}
 	return merge.IMAP
