@@ -141,12 +141,3 @@ func TestQuotedArgumentsSurviveAShell(t *testing.T) {
 		}
 	}
 }
-
-// silent is a Reporter that tells nobody.
-type silent struct{}
-
-func (silent) Action(plan.Action, syncer.Result, error) {}
-func (silent) Guard(plan.Refusal)                       {}
-func (silent) Trouble(mailbox.Name, error)              {}
-func (silent) Notice(mailbox.Name, string)              {}
-func (silent) Progress(syncer.Progress)                 {}

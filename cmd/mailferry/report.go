@@ -169,3 +169,12 @@ func nameOr(name mailbox.Name, otherwise string) string {
 	}
 	return string(name)
 }
+
+// silent is a Reporter that tells nobody.
+type silent struct{}
+
+func (silent) Action(plan.Action, syncer.Result, error) {}
+func (silent) Guard(plan.Refusal)                       {}
+func (silent) Trouble(mailbox.Name, error)              {}
+func (silent) Notice(mailbox.Name, string)              {}
+func (silent) Progress(syncer.Progress)                 {}

@@ -45,18 +45,7 @@ func (a *app) overview(ctx context.Context, t target) (state.Overview, error) {
 	if t.err != nil {
 		return state.Overview{}, t.err
 	}
-	if _, err := state.ReadMarker(t.account.Store); errors.Is(err, state.ErrNotAStore) {
-		if missing := a.missingMarker(ctx, t.account.Store); missing != nil {
-			return state.Overview{}, missing.MarkerMissingError
-		}
-		return state.Overview{}, hintedError{
-			fmt.Errorf("%s: no store yet: %w", t.account.Store, errNotSetUp), "the first run makes it: mailferry run " + t.typed,
-		}
-	}
-	options := a.stateOptions(t.account, transferFlags{})
-	options.ReadOnly, options.Unlocked = true, true
-	options.Identity = state.Identity{}
-	store, err := state.Open(ctx, options)
+	store, err := a.openBeside(ctx, t)
 	if err != nil {
 		return state.Overview{}, err
 	}

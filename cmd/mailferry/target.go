@@ -177,6 +177,19 @@ func (a *app) adhoc(loaded *config.Config, server config.Server, dir string) (co
 	return a.remembered(loaded, marker.Identity, dir)
 }
 
+// mustBeStore is nil where the account's store is there.
+func (a *app) mustBeStore(ctx context.Context, t target) error {
+	if _, err := state.ReadMarker(t.account.Store); !errors.Is(err, state.ErrNotAStore) {
+		return nil // what else may be wrong is found out when it is opened
+	}
+	if missing := a.missingMarker(ctx, t.account.Store); missing != nil {
+		return missing.MarkerMissingError
+	}
+	return hintedError{
+		fmt.Errorf("%s: no store yet: %w", t.account.Store, errNotSetUp), "the first run makes it: mailferry run " + t.typed,
+	}
+}
+
 // quoted makes an argument that a shell takes as it is.
 func quoted(arg string) string {
 	safe := func(r rune) bool {

@@ -210,13 +210,8 @@ func (a *app) openToRead(ctx context.Context, t target) (_ *sides, err error) {
 	if t.err != nil {
 		return nil, t.err
 	}
-	if _, err := state.ReadMarker(t.account.Store); errors.Is(err, state.ErrNotAStore) {
-		if missing := a.missingMarker(ctx, t.account.Store); missing != nil {
-			return nil, missing.MarkerMissingError
-		}
-		return nil, hintedError{
-			fmt.Errorf("%s: no store yet: %w", t.account.Store, errNotSetUp), "the first run makes it: mailferry run " + t.typed,
-		}
+	if err := a.mustBeStore(ctx, t); err != nil {
+		return nil, err
 	}
 	both := &sides{}
 	if err := both.openLocal(ctx, a, t.account, transferFlags{dryRun: true}); err != nil {

@@ -69,6 +69,9 @@ func (a *app) open(ctx context.Context, j job, account config.Account) (_ *sides
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
+			if both.base != nil {
+				err = errors.Join(err, both.recordFailure(ctx, j.command, err))
+			}
 			return nil, err
 		}
 	}
@@ -243,7 +246,7 @@ func (s *sides) record(ctx context.Context, command string, run func() (syncer.S
 	if runErr != nil {
 		text = runErr.Error()
 	}
-	counts, err := json.Marshal(summary)
+	counts, err := json.Marshal(runCounts{summary, recordedCode(summary, runErr)})
 	if err != nil {
 		return summary, errors.Join(runErr, err)
 	}
@@ -253,6 +256,40 @@ func (s *sides) record(ctx context.Context, command string, run func() (syncer.S
 		return summary, errors.Join(runErr, fmt.Errorf("record the run: %w", err))
 	}
 	return summary, runErr
+}
+
+// recordFailure notes a run that did not get as far as the mail: status counts
+// these too.
+func (s *sides) recordFailure(ctx context.Context, command string, reason error) error {
+	if s.dryRun {
+		return nil
+	}
+	_, err := s.record(context.WithoutCancel(ctx), command, func() (syncer.Summary, error) { return syncer.Summary{}, reason })
+	if errors.Is(err, reason) {
+		return nil // recorded
+	}
+	return err
+}
+
+// runCounts is what the state keeps of a run besides its error.
+type runCounts struct {
+	syncer.Summary
+	ExitCode int
+}
+
+// recordedCode is the exit code as far as a run's counts tell it.
+func recordedCode(summary syncer.Summary, err error) int {
+	code := exitCode(err)
+	if summary.Stale > 0 {
+		code = worse(code, exitTemporary)
+	}
+	if summary.Guarded > 0 {
+		code = worse(code, exitGuarded)
+	}
+	if summary.Failed > 0 {
+		code = worse(code, exitPartly)
+	}
+	return code
 }
 
 // Close closes what is open.
