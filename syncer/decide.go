@@ -21,6 +21,9 @@ func (r *run) decide(ctx context.Context, boxes []*box) error {
 }
 
 func (r *run) decideBox(ctx context.Context, b *box) error {
+	if err := r.proveRewritten(ctx, b); err != nil {
+		return err
+	}
 	// Two rounds answer headers, then bodies; a third finds what vanished.
 	for range 3 {
 		questions := plan.Ask(b.base, b.local, b.remote, r.Policy)

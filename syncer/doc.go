@@ -15,6 +15,7 @@
 //	  download.go  server -> disk, into
 //	  ledger.go    group commits: durable, planned, named, linked
 //	  upload.go    disk -> server; nothing is sent twice
+//	  rewritten.go what a server stored with its own line ends is known again
 //	flags.go     then flags change
 //	remove.go    and only then is anything deleted
 //	settle.go    last, the checkpoint

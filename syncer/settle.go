@@ -79,6 +79,9 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 	if err := r.lookAndGather(ctx, again, since); err != nil {
 		return plan.Plan{}, plan.Remote{}, err
 	}
+	if err := r.proveRewritten(ctx, again); err != nil {
+		return plan.Plan{}, plan.Remote{}, err
+	}
 	for range 3 {
 		questions := plan.Ask(again.base, again.local, again.remote, policy)
 		if questions.IsEmpty() {

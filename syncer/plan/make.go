@@ -197,14 +197,15 @@ func (m *maker) confirmUpload(link *mailbox.Link) {
 	}
 	row, listed := m.remote.find(link.UID)
 	isOld := link.UID < link.Since || m.isLinked(link.UID)
+	isSame := row.HasSize && row.Size == link.Content.Size || m.remote.Rewritten.Contains(link.UID)
 	switch {
-	case listed && row.HasSize && row.Size == link.Content.Size && !isOld:
+	case listed && isSame && !isOld:
 		m.become(link, mailbox.Linked)
 		link.Since = 0
 		m.linked[link.UID] = true
 	case listed && !isOld:
-		// The server took the message and stored another one, with its own
-		// line ends, say. Unless content shows them to be the same, both stay:
+		// The server took the message and stored another one, with fields of
+		// its own, say. Unless content shows them to be the same, both stay:
 		// sent again it would be changed again, in every run one more.
 		link.UID = 0
 		m.become(link, mailbox.KeptLocal)

@@ -34,6 +34,26 @@ func Ask(base Base, local Local, remote Remote, policy Policy) Questions {
 	return questions
 }
 
+// AskRewritten returns the uploads that the server says it took and that it
+// shows with another size, although only their line ends were such as a server
+// may change. Those that prove to be the same go into Remote.Rewritten.
+func AskRewritten(base Base, remote Remote) []mailbox.Link {
+	if IsRenumbered(base, remote) {
+		return nil
+	}
+	var asked []mailbox.Link
+	for _, link := range base.Links {
+		if link.Kind != mailbox.PendingUpload || link.UID == 0 || link.UID < link.Since || !link.Content.Verbatim {
+			continue
+		}
+		row, listed := remote.find(link.UID)
+		if listed && row.HasSize && row.Size != link.Content.Size && !base.has(link.UID) {
+			asked = append(asked, link)
+		}
+	}
+	return asked
+}
+
 // A candidate is a message on disk, or one that was there, that may be the
 // same as a message on the server that the base does not know.
 type candidate struct {

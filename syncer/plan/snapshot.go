@@ -40,6 +40,9 @@ type Remote struct {
 	mailbox.Observation
 	// Messages are the rows that were handed over, in ascending order of UID.
 	Messages []mailbox.RemoteMessage
+	// Rewritten are messages that AskRewritten asked about and that differ
+	// from what was sent by their line ends only.
+	Rewritten mailbox.UIDSet
 	// Trash is the mailbox with the attribute \Trash, "" if there is none.
 	Trash mailbox.Name
 }

@@ -1,0 +1,48 @@
+package syncer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"mailferry/syncer/mailbox"
+)
+
+func TestLineEndsAloneDoNotTellMessagesApart(t *testing.T) {
+	for _, c := range []struct {
+		one, other string
+		same       bool
+	}{
+		{"a\r\n\nb\n", "a\r\n\r\nb\r\n", true},
+		{"a\rb\n", "a\r\nb\r\n", true},
+		{"a\n\nb", "a\nb", false},
+		{"a\nb", "a\nb\n", false},
+		{"a\r\r\nb", "a\r\nb", false},
+		{"a\nb", "a\nc", false},
+		{"", "", true},
+	} {
+		var sums [2]mailbox.Hash
+		for i, text := range []string{c.one, c.other} {
+			ends := &lineEnds{to: sha256.New()}
+			// One octet at a time: a CRLF may be cut in two.
+			if _, err := io.Copy(ends, iotest.OneByteReader(bytes.NewReader([]byte(text)))); err != nil {
+				t.Fatal(err)
+			}
+			sums[i] = ends.sum()
+			sink := &lineEndSink{row: func(_ mailbox.UID, sum mailbox.Hash) {
+				if sum != sums[i] {
+					t.Errorf("%q: another sum in one piece", text)
+				}
+			}}
+			if err := sink.Receive(int64(len(text)), bytes.NewReader([]byte(text))); err != nil {
+				t.Fatal(err)
+			}
+			sink.Row(1)
+		}
+		if (sums[0] == sums[1]) != c.same {
+			t.Errorf("%q and %q: same is %v", c.one, c.other, !c.same)
+		}
+	}
+}
