@@ -34,6 +34,9 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 			return err
 		}
 	}
+	if err := r.answerAlike(ctx, b); err != nil {
+		return err
+	}
 	for i := range b.base.Links {
 		if link := &b.base.Links[i]; link.Kind == mailbox.PendingUpload {
 			b.notePending(link.Key)

@@ -3,6 +3,7 @@ package syncer
 import (
 	"cmp"
 	"context"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -30,6 +31,10 @@ type Options struct {
 	Selects func(mailbox.Name) bool
 	// Sends says which of the uploads are wanted; nil: all.
 	Sends func(plan.Action) bool
+	// Essence reads a message and hashes what is left of it without what
+	// servers and tools change on the way, so that messages which another tool
+	// brought to the server are recognised. nil: only octets count.
+	Essence func(message io.Reader) (mailbox.Hash, error)
 	// Listed, if not nil, is handed the server's complete listing.
 	Listed func([]mailbox.Listed) error
 	// Connections is how many workers transfer at once, at least 1.

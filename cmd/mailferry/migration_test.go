@@ -245,3 +245,42 @@ func TestRestoreIsFastOnALongLine(t *testing.T) {
 		t.Errorf("restore took %v, one APPEND at a time %v", ours, theirs)
 	}
 }
+
+// TestRestoreRecognisesWhatAnotherToolBrought: with headers added on the way
+// and at the same second a message is there; with another text, or with the
+// same Message-ID alone, it is not.
+func TestRestoreRecognisesWhatAnotherToolBrought(t *testing.T) {
+	server := synctest.Dovecot(t, synctest.DovecotConfig{})
+	from, to := newWorld(t, server, layoutFS), newWorld(t, server, layoutFS)
+	message := func(i int, text string) string {
+		return fmt.Sprintf("Message-ID: <%d@example.com>\r\nFrom: a@example.com\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nSubject: %d\r\n\r\n%s\r\n", i, i, text)
+	}
+	day := func(i int) mailbox.Date { return mailbox.DateOf(time.Date(2024, 1, 1+i, 0, 0, 0, 0, time.UTC)) }
+	const same = 8
+	for i := range same + 2 {
+		from.user.Append(inbox, mailbox.NewFlags(flagged), day(i), []byte(message(i, "text")))
+		added := "Received: from a by b\r\nX-TUID: 123456789\r\n"
+		switch i {
+		case same: // somebody else's reply with a Message-ID that is not unique
+			to.user.Append(inbox, mailbox.Flags{}, day(i), []byte(added+message(i, "another text")))
+		case same + 1: // the same, but nobody can know without reading everything
+			to.user.Append(inbox, mailbox.Flags{}, day(i+1), []byte(added+message(i, "text")))
+		default:
+			to.user.Append(inbox, mailbox.Flags{}, day(i), []byte(added+message(i, "text")))
+		}
+	}
+	from.backup().exits(exitDone)
+	o := from.restoreTo(to).exits(exitDone)
+	if o.summary.Uploaded != 2 || o.summary.FlagsRemote != same || o.summary.ExpungedRemote != 0 {
+		t.Errorf("%+v", o.summary)
+	}
+	if o := from.restoreTo(to).exits(exitDone); o.summary.Uploaded != 0 || o.summary.Selected > 0 {
+		t.Errorf("once more: %+v", o.summary)
+	}
+	// What comes later does not make it look again at what it knows.
+	from.user.Append(inbox, mailbox.Flags{}, day(40), []byte(message(40, "text")))
+	from.backup().exits(exitDone)
+	if o := from.restoreTo(to).exits(exitDone); o.summary.Uploaded != 1 || len(to.user.Messages(inbox)) != same+2+2+1 {
+		t.Errorf("later: %+v", o.summary)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
 	"mailferry/syncer/restore"
+	"mailferry/syncer/verify"
 )
 
 // namesFile is where the state of a server keeps what the store's mailboxes
@@ -201,6 +203,7 @@ func (r *restoring) options() syncer.Options {
 		LocalFolders:  r.files,
 		Base:          r.both.base,
 		Selects:       r.selects,
+		Essence:       essenceOf,
 		Connections:   r.account().Connections,
 		DryRun:        r.flags.dryRun,
 		Stop:          r.app.stop,
@@ -212,6 +215,12 @@ func (r *restoring) options() syncer.Options {
 		options.Sends = r.sends
 	}
 	return options
+}
+
+// essenceOf is a message without what servers and tools change on the way.
+func essenceOf(message io.Reader) (mailbox.Hash, error) {
+	canonical, err := verify.Canonicalize(message)
+	return canonical.Identity, err
 }
 
 // listedOnce answers the first List with a listing that was just made.

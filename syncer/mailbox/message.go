@@ -93,6 +93,9 @@ type RemoteMessage struct {
 	FirstSeen Date
 	// Header and Body are known only where they were asked for and needed.
 	Header, Body Hash
+	// Alike is the hash of what is left of the message without what servers
+	// and tools change on the way. It is known only where it was asked for.
+	Alike Hash
 	// HasMessageID says that the header has a Message-ID.
 	HasMessageID bool
 }
@@ -111,4 +114,6 @@ type LocalMessage struct {
 	// not in the base, which the engine reads.
 	Content Content
 	Date    Date
+	// Alike is RemoteMessage's.
+	Alike Hash
 }

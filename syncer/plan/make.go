@@ -238,7 +238,9 @@ func (m *maker) pair() ([]match, Questions) {
 			rows = append(rows, row)
 		}
 	}
-	return pairUp(m.candidates(), rows)
+	cands := m.candidates()
+	matches, questions := pairUp(cands, rows)
+	return append(matches, pairAlike(cands, rows, matches)...), questions
 }
 
 // candidates are what rows may be matched with: of identical ones, those that
