@@ -12,9 +12,18 @@ import (
 // settle moves a mailbox's checkpoint, if everything that was asked for has
 // happened. After changes on the server it looks once more at what they did:
 // uploads are confirmed by a listing, and the next run need not look again.
+// They are confirmed also where other things failed: an upload that is deleted
+// before it was confirmed would be taken for one that never arrived.
 func (r *run) settle(ctx context.Context, b *box) error {
-	if b.halted || !b.plan.Settled || !b.rest.IsEmpty() {
+	if !b.rest.IsEmpty() {
 		return nil
+	}
+	if b.halted || !b.plan.Settled {
+		if len(b.actions(plan.Upload)) == 0 || b.remote.Missing {
+			return nil
+		}
+		_, _, err := r.confirm(ctx, b)
+		return err
 	}
 	status, isSettled := b.remote.Status, true
 	if b.wrote || len(b.writes()) > 0 {

@@ -131,7 +131,9 @@ func (r *restoring) openStore(ctx context.Context) (err error) {
 	return err
 }
 
-// openServer connects to the other server and lists what is there.
+// openServer connects to the other server and lists what is there. A dry run
+// does not open it for reading only: servers do not tell then which flags they
+// keep. The engine gets nothing to write with.
 func (r *restoring) openServer(ctx context.Context) (err error) {
 	account := r.account()
 	if account.Server.Protocol == pop3 {
@@ -139,7 +141,7 @@ func (r *restoring) openServer(ctx context.Context) (err error) {
 			usagef("%s: a POP3 server takes no messages", identityURL(account)), "use the server's IMAP address: imaps://user@host",
 		}
 	}
-	if err := r.both.openRemote(ctx, r.app, account, r.flags.dryRun); err != nil {
+	if err := r.both.openRemote(ctx, r.app, account, false); err != nil {
 		return err
 	}
 	r.listed, err = r.both.remote.List(ctx)

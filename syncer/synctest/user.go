@@ -236,3 +236,17 @@ func (u *User) Snapshot() Snapshot {
 	u.tb.Helper()
 	return SnapshotOf(u)
 }
+
+// Subscribed lists the names of subscribed mailboxes, as the server spells
+// them.
+func (u *User) Subscribed() []string {
+	u.tb.Helper()
+	names := []string{}
+	for _, items := range u.do("", "", `LSUB "" "*"`).untagged {
+		if len(items) >= 5 && strings.EqualFold(items[1].text, "LSUB") {
+			names = append(names, items[4].text)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
