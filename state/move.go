@@ -20,17 +20,17 @@ func (e *MovingError) Error() string { return fmt.Sprintf("%s: %v: to %s", e.Pat
 // Unwrap returns ErrMoving.
 func (e *MovingError) Unwrap() error { return ErrMoving }
 
-// BeginMove makes the store that of another server. Until EndMove only Open
-// with Options.Moving opens it. Moving once more to where it is moving already
-// changes nothing.
-func (s *Store) BeginMove(url string) error {
+// BeginMove makes the store that of another server, and of the account of that
+// name. Until EndMove only Open with Options.Moving opens it. Moving once more
+// to where it is moving already changes nothing.
+func (s *Store) BeginMove(url, account string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	marker := s.marker
 	if marker.URL != url {
 		marker.MovedFrom = marker.URL
 	}
-	marker.URL, marker.Moving = url, true
+	marker.URL, marker.Account, marker.Moving = url, account, true
 	return s.rewriteMarker(marker)
 }
 

@@ -12,7 +12,7 @@ func TestMovingStoreIsOpenedByTheMoveAlone(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	const old, next = "imaps://me@old.example", "imaps://me@new.example"
 	s := openForMove(t, Options{Dir: dir, Identity: Identity{URL: old}})
-	if err := s.BeginMove(next); err != nil {
+	if err := s.BeginMove(next, "me"); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)
@@ -22,10 +22,10 @@ func TestMovingStoreIsOpenedByTheMoveAlone(t *testing.T) {
 		}
 	}
 	s = openForMove(t, Options{Dir: dir, Moving: true})
-	if marker := s.Marker(); !marker.Moving || marker.URL != next || marker.MovedFrom != old {
+	if marker := s.Marker(); !marker.Moving || marker.URL != next || marker.Account != "me" || marker.MovedFrom != old {
 		t.Errorf("%+v", marker)
 	}
-	if err := errors.Join(s.BeginMove(next), s.EndMove()); err != nil {
+	if err := errors.Join(s.BeginMove(next, "me"), s.EndMove()); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)

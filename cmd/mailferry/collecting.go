@@ -126,7 +126,7 @@ func (c *collecting) open(ctx context.Context) (_ *restore.Collector, err error)
 		return nil, err
 	}
 	if err := c.both.openRemote(ctx, c.app, c.server.account, true); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", c.server.account.Name, err)
 	}
 	names := map[mailbox.Name]mailbox.Name{}
 	if err := c.both.base.ReadAside(namesFile, &names); err != nil {

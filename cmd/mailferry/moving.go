@@ -135,7 +135,15 @@ func (m *moving) keepOld(ctx context.Context) (err error) {
 	return m.old.WriteAside(namesFile, names)
 }
 
-func (m *moving) begin(context.Context) error { return m.store.BeginMove(identityURL(m.dest.account)) }
+// begin also gives the store the other account's name, unless it has one of
+// its own in the configuration.
+func (m *moving) begin(context.Context) error {
+	name := m.store.Marker().Account
+	if m.source.account.Adhoc {
+		name = m.dest.account.Name
+	}
+	return m.store.BeginMove(identityURL(m.dest.account), name)
+}
 
 func (m *moving) renameFolders(ctx context.Context) error {
 	for _, c := range m.choices {

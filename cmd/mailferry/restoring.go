@@ -142,7 +142,7 @@ func (r *restoring) openServer(ctx context.Context) (err error) {
 		}
 	}
 	if err := r.both.openRemote(ctx, r.app, account, false); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", account.Name, err)
 	}
 	r.listed, err = r.both.remote.List(ctx)
 	return err

@@ -62,9 +62,13 @@ func (s Secrets) Password(ctx context.Context) (string, error) {
 
 // PasswordHint lists the ways to give the account a password.
 func (s Secrets) PasswordHint() string {
+	variables := PasswordVariable(s.Account.Name)
+	if s.Role != "" {
+		variables += ", " + PasswordVariable(s.Role)
+	}
 	return fmt.Sprintf("give a password by password_command or password_file in the configuration, in the keyring "+
 		"(service %q, user %q), in the variable %s or MAILFERRY_PASSWORD, or run this on a terminal to be asked",
-		keyringService, s.Account.Name, PasswordVariable(s.Account.Name))
+		keyringService, s.Account.Name, variables)
 }
 
 // Token runs token_command for an OAuth2 access token.
