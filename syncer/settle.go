@@ -19,7 +19,7 @@ func (r *run) settle(ctx context.Context, b *box) error {
 		return nil
 	}
 	if b.halted || !b.plan.Settled {
-		if len(b.actions(plan.Upload)) == 0 || b.remote.Missing {
+		if b.appended.IsEmpty() && len(b.accepted) == 0 {
 			return nil
 		}
 		_, _, err := r.confirm(ctx, b)
