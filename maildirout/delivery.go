@@ -57,11 +57,16 @@ func (s *Store) byFolder(ctx context.Context, drafts []mailbox.Draft, each func(
 func (s *Store) Seal(ctx context.Context, drafts []mailbox.Draft) error {
 	var files []string
 	err := s.byFolder(ctx, drafts, func(f *folder, drafts []mailbox.Draft) error {
+		tmp, err := openDir(f.root, "tmp")
+		if err != nil {
+			return err
+		}
+		defer tmp.Close()
 		for _, draft := range drafts {
 			name := draftName(draft.Key)
 			if draft.Date.Known {
 				date := draft.Date.Time()
-				if err := f.root.Chtimes("tmp/"+name, date, date); err != nil {
+				if err := tmp.Chtimes(name, date, date); err != nil {
 					return err
 				}
 			}

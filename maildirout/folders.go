@@ -26,6 +26,8 @@ func (s *Store) Create(ctx context.Context, name mailbox.Name) error {
 	}
 	s.folders.Lock()
 	defer s.folders.Unlock()
+	s.clearDesks()
+	defer s.clearDesks()
 	if err := s.create(name); err != nil {
 		return fmt.Errorf("create folder %s: %w", name, s.explain(err))
 	}
@@ -190,6 +192,8 @@ func (s *Store) Rename(ctx context.Context, from, to mailbox.Name) error {
 	}
 	s.folders.Lock()
 	defer s.folders.Unlock()
+	s.clearDesks()
+	defer s.clearDesks()
 	if err := s.renameFolder(from, to); err != nil {
 		return fmt.Errorf("rename folder %s to %s: %w", from, to, err)
 	}
@@ -331,6 +335,8 @@ func (s *Store) Delete(ctx context.Context, name mailbox.Name) error {
 	}
 	s.folders.Lock()
 	defer s.folders.Unlock()
+	s.clearDesks()
+	defer s.clearDesks()
 	if err := s.deleteFolder(name); err != nil {
 		return fmt.Errorf("delete folder %s: %w", name, err)
 	}

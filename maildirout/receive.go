@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -26,24 +27,71 @@ func createFile(root *os.Root, name string) (*os.File, error) {
 	return file, nil
 }
 
+// createDraft is createFile, which leaves modes alone once a file has shown that
+// they come out as they are asked for.
+func (s *Store) createDraft(root *os.Root, name string) (*os.File, error) {
+	file, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil || s.keepsModes.Load() {
+		return file, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Mode().Perm() == fileMode {
+		s.keepsModes.Store(true)
+		return file, nil
+	}
+	if err == nil {
+		err = file.Chmod(fileMode)
+	}
+	if err != nil {
+		file.Close()
+		root.Remove(name)
+		return nil, err
+	}
+	return file, nil
+}
+
+// openDraft makes a draft in a folder's tmp. A folder that somebody removed or
+// replaced while its tmp was open is looked for again.
+func (s *Store) openDraft(name mailbox.Name, draft string) (*desk, *os.File, error) {
+	for again := false; ; again = true {
+		d, err := s.takeDesk(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		file, err := s.createDraft(d.tmp, draft)
+		if err == nil {
+			return d, file, nil
+		}
+		s.giveBack(d)
+		if again || !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, err
+		}
+		s.clearDesks()
+	}
+}
+
 // Receive writes a message of size octets to the folder's tmp and reads no
 // further, or to the body's end when size is mailbox.UnknownSize. A body that
 // ends early (io.ErrUnexpectedEOF) or cannot be written leaves nothing behind.
 // mailbox.ErrNotFound if there is no such folder.
 func (s *Store) Receive(ctx context.Context, name mailbox.Name, size int64, body io.Reader) (mailbox.Draft, error) {
-	f, err := s.openFolder(name)
-	if err != nil {
-		return mailbox.Draft{}, err
+	if size < 0 && size != mailbox.UnknownSize {
+		return mailbox.Draft{}, fmt.Errorf("receive for %s: a message of %d octets", name, size)
 	}
-	defer f.close()
 	key, err := s.keys.next()
 	if err != nil {
 		return mailbox.Draft{}, err
 	}
 	s.holdDraft(key)
+	d, file, err := s.openDraft(name, draftName(key))
+	if err != nil {
+		s.dropDraft(key)
+		return mailbox.Draft{}, fmt.Errorf("receive for %s: %w", name, s.explain(err))
+	}
+	defer s.giveBack(d)
 	b := s.buffers.Get().(*buffers)
 	defer s.buffers.Put(b)
-	r := recorder{root: f.root, name: "tmp/" + draftName(key), buffers: b, digest: NewDigest()}
+	r := recorder{root: d.tmp, name: draftName(key), file: file, buffers: b, digest: NewDigest()}
 	if err := r.record(ctx, size, body); err != nil {
 		s.dropDraft(key)
 		return mailbox.Draft{}, fmt.Errorf("receive for %s: %w", name, s.explain(err))
@@ -82,7 +130,7 @@ func (s *Store) explain(err error) error {
 
 // recorder writes one message, in disk form as long as that is possible.
 type recorder struct {
-	root    *os.Root
+	root    *os.Root // the folder's tmp
 	name    string
 	file    *os.File
 	buffers *buffers
@@ -93,13 +141,8 @@ type recorder struct {
 	written  int64 // octets in the file
 }
 
+// record fills the file and closes it; after an error the file is gone.
 func (r *recorder) record(ctx context.Context, size int64, body io.Reader) (err error) {
-	if size < 0 && size != mailbox.UnknownSize {
-		return fmt.Errorf("a message of %d octets", size)
-	}
-	if r.file, err = createFile(r.root, r.name); err != nil {
-		return err
-	}
 	defer func() {
 		if closed := r.file.Close(); err == nil {
 			err = closed

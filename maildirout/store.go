@@ -76,11 +76,14 @@ type Store struct {
 	recent   []mailbox.Name      // those of listings, the latest last
 	drafts   map[string]struct{} // names in tmp that are at work
 	dirty    map[path]struct{}   // folders that Flush has to make durable
+	desks    map[mailbox.Name]*desk
 
 	folders  sync.Mutex // one change of the tree of folders at a time
 	keywords sync.Mutex // one change of a keywords file at a time
 	barrier  sync.Mutex // one syncfs at a time: an error is told only once
 	broken   atomic.Pointer[error]
+	// keepsModes says that the umask takes nothing from the modes of files.
+	keepsModes atomic.Bool
 }
 
 // Open opens the tree at Options.Dir. Errors wrap fs.ErrNotExist, ErrNotFolder,
@@ -126,6 +129,7 @@ func newStore(opts Options, root *os.Root) *Store {
 		listings: map[mailbox.Name]*listing{},
 		drafts:   map[string]struct{}{},
 		dirty:    map[path]struct{}{},
+		desks:    map[mailbox.Name]*desk{},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -148,6 +152,7 @@ func (s *Store) Control() string { return s.naming.control() }
 
 // Close releases what the store holds open.
 func (s *Store) Close() error {
+	s.clearDesks()
 	return errors.Join(s.disk.Close(), s.root.Close())
 }
 
