@@ -41,6 +41,9 @@ type benchProgram struct {
 	name string
 	// pullsOnly: it is a yardstick, not a program for people.
 	pullsOnly bool
+	// once: it plays one round only. What it needs minutes for it needs not
+	// three times.
+	once bool
 	// command prepares a run; nil: do is called instead.
 	command func(ctx context.Context, job *benchJob) (*exec.Cmd, error)
 	do      func(job *benchJob) error
@@ -65,11 +68,11 @@ func benchPrograms(b *testing.B, dir string) []benchProgram {
 	}}}
 	if _, err := exec.LookPath("mbsync"); err == nil {
 		for _, fsync := range []string{"yes", "no"} {
-			programs = append(programs, benchProgram{name: "mbsync, FSync " + fsync, command: mbsyncCommand(fsync)})
+			programs = append(programs, benchProgram{name: "mbsync, FSync " + fsync, command: mbsyncCommand(fsync), once: fsync == "no"})
 		}
 	}
 	if _, err := exec.LookPath("offlineimap"); err == nil {
-		programs = append(programs, benchProgram{name: "offlineimap", command: offlineimapCommand})
+		programs = append(programs, benchProgram{name: "offlineimap", command: offlineimapCommand, once: true})
 	}
 	programs = append(programs,
 		benchProgram{name: "floor", pullsOnly: true, do: func(job *benchJob) error { return readFloor(job, job.mail()) }},

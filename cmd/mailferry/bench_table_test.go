@@ -71,7 +71,7 @@ least that a download can cost: the same octets over four connections, cut into 
 at the end, and no parsing, hashing or state; "reading alone" drops the octets. mbsync with FSync no
 and offlineimap (which flushes files, but not folders) may lose in a power cut what they have
 acknowledged. A turn is one change from the server speaking to the client speaking, added up over
-all connections, which may wait at the same time.
+all connections, which may wait at the same time. A program without parentheses played one round.
 `)
 	for _, row := range t.rows {
 		fmt.Fprintf(&b, "\n## %s\n\n", row.title)
@@ -102,8 +102,12 @@ func (r *benchRow) line(program string) string {
 	if f.traffic.conns > 0 {
 		turns, down, up = fmt.Sprint(f.traffic.turns), octetsText(f.traffic.down), octetsText(f.traffic.up)
 	}
-	return fmt.Sprintf("| %s | %.2f (%.2f–%.2f) | %s | %s | %s | %s | %s | %s |\n", program,
-		f.wall.Seconds(), shortest.Seconds(), longest.Seconds(), factor, cpu, peak, turns, down, up)
+	spread := ""
+	if len(r.figures[program]) > 1 {
+		spread = fmt.Sprintf(" (%.2f–%.2f)", shortest.Seconds(), longest.Seconds())
+	}
+	return fmt.Sprintf("| %s | %.2f%s | %s | %s | %s | %s | %s | %s |\n", program,
+		f.wall.Seconds(), spread, factor, cpu, peak, turns, down, up)
 }
 
 func octetsText(n int64) string {
