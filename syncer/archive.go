@@ -141,8 +141,12 @@ func (r *run) archiveGroup(ctx context.Context, g *gate, group []plan.Action, is
 	return nil
 }
 
-// reportCopies tells other machines on the server that this one has a copy.
+// reportCopies tells other machines on the server that this one has a copy. It
+// is the archive's from then on: another machine may take it from the server.
 func (r *run) reportCopies(ctx context.Context, b *box, actions []plan.Action) error {
+	if err := r.Marks.Mark(ctx, mailbox.Archived, contentsOf(actions)); err != nil {
+		return &stateError{err}
+	}
 	err := r.retry(ctx, func() error {
 		_, err := r.RemoteMessages.StoreFlags(ctx, b.ref(), uidsOf(actions), actions[0].Change, 0)
 		return err
@@ -164,14 +168,12 @@ func (r *run) reportCopies(ctx context.Context, b *box, actions []plan.Action) e
 // never new to the server, whatever becomes of the state.
 func (r *run) release(ctx context.Context, g *gate, actions []plan.Action, kind plan.Kind, isLast bool) error {
 	b := g.box
-	contents := make([]mailbox.Hash, len(actions))
 	pending := mailbox.Commit{Mailbox: b.base.Known.ID}
-	for i, action := range actions {
-		contents[i] = action.Link.Content.Hash
+	for _, action := range actions {
 		action.Link.Kind = mailbox.PendingExpunge
 		pending.Put = append(pending.Put, action.Link)
 	}
-	if err := r.Marks.Mark(ctx, mailbox.Archived, contents); err != nil {
+	if err := r.Marks.Mark(ctx, mailbox.Archived, contentsOf(actions)); err != nil {
 		return &stateError{err}
 	}
 	if err := r.commit(ctx, pending); err != nil {
@@ -187,6 +189,14 @@ func (r *run) release(ctx context.Context, g *gate, actions []plan.Action, kind 
 		return whole(ctx, err)
 	}
 	return r.confirmRelease(ctx, g, actions, modified, isLast)
+}
+
+func contentsOf(actions []plan.Action) []mailbox.Hash {
+	contents := make([]mailbox.Hash, len(actions))
+	for i, action := range actions {
+		contents[i] = action.Link.Content.Hash
+	}
+	return contents
 }
 
 func (r *run) takeAway(ctx context.Context, g *gate, actions []plan.Action, kind plan.Kind) (modified mailbox.UIDSet, err error) {

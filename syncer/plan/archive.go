@@ -12,28 +12,40 @@ import (
 func NeedsMarks(plans []*Plan) bool {
 	return slices.ContainsFunc(plans, func(p *Plan) bool {
 		return len(p.Strange) > 0 || slices.ContainsFunc(p.Actions, func(a Action) bool {
-			return a.IsArchival() || a.Kind == Upload && a.Rule == "new-on-disk"
+			return a.IsArchival() || a.Kind == RemoveLocal || a.Kind == Upload && a.Rule == "new-on-disk"
 		})
 	})
 }
 
 // RecogniseArchived takes files that are an archive's out of what is to be
 // uploaded: a mail reader moved or copied them, their folder has a new name,
-// undo put them back, or the state was lost. It comes after RecogniseMoves: a
-// message that only moved is moved. What was brought back to the server is no
-// longer an archive's to take.
+// undo put them back, or the state was lost. Nor are they removed because the
+// server has them no more: another machine's archive took them (leave_for). It
+// comes after RecogniseMoves: a message that only moved is moved. What was
+// brought back to the server is no longer an archive's to take.
 func RecogniseArchived(plans []*Plan, marks mailbox.Marks) {
 	for _, p := range plans {
+		keeps := false
 		p.Actions = slices.DeleteFunc(p.Actions, func(a Action) bool {
-			switch {
+			if a.Link == nil {
+				return false
+			}
+			switch mark := marks[a.Link.Content.Hash]; {
 			case a.IsArchival():
-				return marks[a.Link.Content.Hash] == mailbox.Returned
-			case a.Kind != Upload || a.Rule != "new-on-disk" || marks[a.Link.Content.Hash] != mailbox.Archived:
+				return mark == mailbox.Returned
+			case mark != mailbox.Archived:
+				return false
+			case a.Kind == RemoveLocal:
+				keeps = true
+			case a.Kind != Upload || a.Rule != "new-on-disk":
 				return false
 			}
 			p.keepLocal(*a.Link)
 			return true
 		})
+		if keeps { // the folder has something left
+			p.Actions = slices.DeleteFunc(p.Actions, func(a Action) bool { return a.Kind == DeleteMailboxLocal })
+		}
 		for _, file := range p.Strange {
 			if marks[file.Content.Hash] == mailbox.Archived {
 				p.Put = append(p.Put, &mailbox.Link{
@@ -49,7 +61,7 @@ func RecogniseArchived(plans []*Plan, marks mailbox.Marks) {
 // keepLocal puts a link as an archive's, instead of whatever the plan had for
 // it.
 func (p *Plan) keepLocal(link mailbox.Link) {
-	link.Kind, link.Since = mailbox.KeptLocal, 0
+	link.Kind, link.UID, link.Since = mailbox.KeptLocal, 0, 0
 	p.Put = slices.DeleteFunc(p.Put, func(other *mailbox.Link) bool { return link.ID != 0 && other.ID == link.ID })
 	p.Put = append(p.Put, &link)
 }
