@@ -315,3 +315,55 @@ func TestArchiveDoesNotStartWithoutMarks(t *testing.T) {
 		t.Errorf("%d messages on the server", n)
 	}
 }
+
+func TestMessageDeletedByAnotherClientMeanwhileIsStale(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	w.put("INBOX", 3)
+	looks := 0
+	w.model.Interrupt(func(op string) {
+		if op == "Observe" {
+			if looks++; looks == 2 {
+				w.server.Expunge("INBOX", w.server.Messages("INBOX")[0].UID)
+			}
+		}
+	})
+	summary := w.bend(archiving(plan.Retention{}))
+	if summary.ExpungedRemote != 2 || summary.Stale != 1 || summary.Failed != 0 || len(w.onDisk("INBOX")) != 3 {
+		t.Errorf("%+v", summary)
+	}
+}
+
+func TestNothingIsArchivedByAgeUnderAWrongClock(t *testing.T) {
+	at := func(unix int64) mailbox.Date { return mailbox.Date{Unix: unix, Known: true} }
+	for name, limits := range map[string]plan.Retention{
+		"behind the last run":     {Before: at(1e9 + 10), Now: at(1e9 + 20), LastRun: at(1e9 + 21)},
+		"behind the last arrival": {Before: at(1e9 + 10), Now: at(1e9 - 90000)},
+	} {
+		w := calmWorld(t, synctest.FullModel())
+		w.put("INBOX", 3)
+		summary := w.bend(archiving(limits))
+		if summary.Downloaded != 3 || summary.ExpungedRemote != 0 || summary.Failed != 1 {
+			t.Errorf("%s: %+v", name, summary)
+		}
+		limits.Now, limits.LastRun = at(1e9+30), at(1e9+21)
+		if summary := w.bend(archiving(limits)); summary.ExpungedRemote != 3 || summary.Failed != 0 {
+			t.Errorf("%s, then right: %+v", name, summary)
+		}
+	}
+}
+
+// TestCheckpointMovesWhereMessagesStay: what a limit keeps is no work left undone.
+func TestCheckpointMovesWhereMessagesStay(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	w.put("INBOX", 4)
+	limited := archiving(plan.Retention{HasFree: true, Free: 30})
+	if summary := w.bend(both(limited, w.onRestedDisk)); summary.ExpungedRemote != 2 {
+		t.Fatalf("%+v", summary)
+	}
+	w.bend(both(backingUp, w.onRestedDisk))
+	before := w.model.Traffic().Selected
+	w.bend(both(backingUp, w.onRestedDisk))
+	if n := w.model.Traffic().Selected - before; n != 0 {
+		t.Errorf("%d mailboxes were looked at though nothing changed", n)
+	}
+}

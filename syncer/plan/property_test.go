@@ -149,6 +149,9 @@ func (u *upheaval) bounds(name string, onServer, onDisk int) (low, high int) {
 		high += renamed // a copy that came back with other flags is a changed one
 		high += paired  // the server's new copy may be one that was moved away and back
 	}
+	// What left the server and came back is the known message under a new UID:
+	// then the copy that is new on disk has no partner there.
+	high += min(t.serverGone, paired)
 	both := max(onServer, onDisk)
 	switch {
 	case u.forgot:
