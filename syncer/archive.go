@@ -85,6 +85,10 @@ func (r *run) archive(ctx context.Context, boxes []*box) error {
 }
 
 func (r *run) archiveBox(ctx context.Context, b *box) error {
+	if n := b.plan.Postponed; n > 0 {
+		r.halt(b)
+		r.tally.trouble(b.name, fmt.Errorf("%w: %d messages are left to the next run", mailbox.ErrUIDValidity, n))
+	}
 	var actions []plan.Action
 	for _, action := range b.actions(plan.FlagRemote, plan.MoveRemote, plan.ExpungeRemote) {
 		// What was not downloaded was reported, and stays.

@@ -69,6 +69,9 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 	if n := b.plan.TrashMissing; n > 0 {
 		r.tally.trouble(b.name, fmt.Errorf("a mailbox for deleted messages (\\Trash) is %w: %d messages that would go there stay on the server", mailbox.ErrUnsupported, n))
 	}
+	if b.plan.Unnumbered {
+		r.tally.trouble(b.name, fmt.Errorf("UIDVALIDITY is %w: a number may mean another message a moment later, so nothing is archived", mailbox.ErrUnsupported))
+	}
 	if b.plan.MachinesUnsupported {
 		r.tally.trouble(b.name, fmt.Errorf("keywords of one's own are %w here (PERMANENTFLAGS has no \\*), so leave_for cannot work: nothing is archived", mailbox.ErrUnsupported))
 	}

@@ -170,7 +170,7 @@ func (g *gate) isCommitted(action *plan.Action, _ mailbox.Content) error {
 // hasSameUIDs: the mailbox still has the UIDVALIDITY that the UID belongs to.
 func (g *gate) hasSameUIDs(*plan.Action, mailbox.Content) error {
 	if v := g.status.UIDValidity; v == 0 || v != g.box.remote.Status.UIDValidity {
-		return errStays
+		return mailbox.ErrUIDValidity
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ type proxy struct {
 	// line, if not nil, sees each line of the server and tells what is passed
 	// on; cut ends the connection behind it.
 	line func(line string) (pass string, cut bool)
+	// command, if not nil, sees each line of the program and tells what is
+	// passed on.
+	command func(line string) string
 }
 
 func newProxy(t testing.TB, server string) *proxy {
@@ -63,6 +66,13 @@ func (p *proxy) setLine(line func(string) (string, bool)) {
 	p.line = line
 }
 
+// setCommand has each line of the program in later connections edited.
+func (p *proxy) setCommand(command func(string) string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.command = command
+}
+
 // cutCount tells how often the line was cut.
 func (p *proxy) cutCount() int {
 	p.mu.Lock()
@@ -84,10 +94,16 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns[client], p.conns[server] = struct{}{}, struct{}{}
 		p.mu.Unlock()
-		p.running.Go(func() { p.pass(server, client, &p.upBudget) })
 		p.mu.Lock()
-		line := p.line
+		line, command := p.line, p.command
 		p.mu.Unlock()
+		p.running.Go(func() {
+			if command != nil {
+				passLines(server, client, func(line string) (string, bool) { return command(line), false })
+			} else {
+				p.pass(server, client, &p.upBudget)
+			}
+		})
 		p.running.Go(func() {
 			if line != nil {
 				passLines(client, server, line)

@@ -113,6 +113,12 @@ func textOf(p Plan) string {
 	if p.TrashMissing > 0 {
 		fmt.Fprintf(&b, " trash-missing=%d", p.TrashMissing)
 	}
+	if p.Postponed > 0 {
+		fmt.Fprintf(&b, " postponed=%d", p.Postponed)
+	}
+	if p.Unnumbered {
+		b.WriteString(" unnumbered")
+	}
 	if p.MachinesUnsupported {
 		b.WriteString(" machines-unsupported")
 	}

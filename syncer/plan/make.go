@@ -48,6 +48,11 @@ type Plan struct {
 	OnServer Holding
 	// LastArrival is the date of the message there with the highest UID.
 	LastArrival mailbox.Date
+	// Postponed counts messages that an archive leaves to the next run, because
+	// the server just numbered them anew. Unnumbered says that it leaves all of
+	// them for good, because the server gives no UIDVALIDITY.
+	Postponed  int
+	Unnumbered bool
 	// MachinesUnsupported says that nothing is archived since the mailbox
 	// cannot keep the keywords by which machines report their copies.
 	MachinesUnsupported bool

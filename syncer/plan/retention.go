@@ -93,8 +93,12 @@ func (m *maker) retain() {
 			last, m.plan.LastArrival = h.uid, h.date
 		}
 	}
-	if m.renumbered || !m.remote.Complete || m.local.Incomplete || m.remote.Status.UIDValidity == 0 {
+	if !m.remote.Complete || m.local.Incomplete {
 		return // what is where is not certain: nothing goes
+	}
+	if m.remote.Status.UIDValidity == 0 {
+		m.plan.Unnumbered = len(list) > 0
+		return
 	}
 	if m.policy.OnLocalDelete == Trash && m.remote.Trash == m.base.Known.Name {
 		return // what was moved there has gone
@@ -106,7 +110,11 @@ func (m *maker) retain() {
 	slices.SortStableFunc(list, newestFirst)
 	for i := range list[min(limits.KeepLatest, len(list)):] {
 		h := &list[min(limits.KeepLatest, len(list))+i]
-		if h.mayGo && limits.letsGo(h) {
+		switch {
+		case !h.mayGo || !limits.letsGo(h):
+		case m.renumbered:
+			m.plan.Postponed++
+		default:
 			m.letGo(limits, h)
 		}
 	}
