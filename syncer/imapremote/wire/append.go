@@ -146,7 +146,9 @@ func openAll(uploads []mailbox.Upload) ([]io.ReadCloser, error) {
 
 func closeAll(sources []io.ReadCloser) {
 	for _, source := range sources {
-		source.Close()
+		if source != nil {
+			source.Close()
+		}
 	}
 }
 
@@ -215,6 +217,8 @@ func (s *sending) writeCommand(up *sentCommand, sources []io.ReadCloser) bool {
 			x.c.fail(fmt.Errorf("%s: %w: %w", x.c.addr, mailbox.ErrNetwork, up.broken))
 			return false
 		}
+		sources[i].Close() // a source may hold a buffer from its first octet on
+		sources[i] = nil
 	}
 	if _, err := x.out.WriteString("\r\n"); err != nil {
 		return false

@@ -206,6 +206,42 @@ func TestGroupsArePipelined(t *testing.T) {
 	}
 }
 
+// begun counts sources that were read and not closed.
+type begun struct {
+	io.Reader
+	open, most *int
+	isBegun    bool
+}
+
+func (b *begun) Read(p []byte) (int, error) {
+	if !b.isBegun {
+		b.isBegun = true
+		*b.open++
+		*b.most = max(*b.most, *b.open)
+	}
+	return b.Reader.Read(p)
+}
+
+func (b *begun) Close() error { *b.open--; return nil }
+
+// What a source holds while it is read is not held for a whole group.
+func TestSourcesOfAGroupAreClosedOneByOne(t *testing.T) {
+	uploads := plain(strings.Split(strings.Repeat("x ", 49)+"x", " ")...)
+	open, most := 0, 0
+	for i := range uploads {
+		uploads[i].Open = func() (io.ReadCloser, error) {
+			return &begun{Reader: strings.NewReader("x"), open: &open, most: &most}, nil
+		}
+	}
+	var got appended
+	_, err := raw(t, store(nil, ""), func(x *Exchange) error {
+		return x.Append(AppendRequest{Name: "box", Uploads: uploads, Groups: []int{50}, Mode: AppendLiteralPlus}, got.done)
+	})
+	if err != nil || len(got.events) != 50 || open != 0 || most != 1 {
+		t.Errorf("%v, %d answers, %d sources open, at most %d", err, len(got.events), open, most)
+	}
+}
+
 func TestGroupOfWhichOneCannotBeOpenedGoesOneByOne(t *testing.T) {
 	uploads := plain("a", "b", "c", "d")
 	uploads[1].Open = func() (io.ReadCloser, error) { return nil, errors.New("gone") }
