@@ -303,3 +303,27 @@ func TestUndoLeavesWhatItDoesNotUnderstandInTheTrash(t *testing.T) {
 		t.Error(left)
 	}
 }
+
+func TestPlacesAreFoldersWithoutWriting(t *testing.T) {
+	s, dir, _ := openStore(t, FS)
+	for _, name := range []mailbox.Name{mailbox.Inbox, "A/B", "cur", mailbox.Name(strings.Repeat("long", 80))} {
+		if err := s.Create(context.Background(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(dir + "/INBOX/new"); err != nil {
+		t.Fatal(err)
+	}
+	places, err := Places(context.Background(), dir, FS)
+	if err != nil || len(places) != 4 {
+		t.Fatalf("%v, %v", places, err)
+	}
+	for _, p := range places {
+		if info, err := os.Stat(dir + "/" + p.Path + "/cur"); err != nil || !info.IsDir() {
+			t.Errorf("%s is not at %s", p.Name, p.Path)
+		}
+	}
+	if _, err := os.Stat(dir + "/INBOX/new"); err == nil {
+		t.Error("a folder was made")
+	}
+}

@@ -376,3 +376,28 @@ func TestReadOnlyChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestAStoreOfNobodyBelongsToWhoOpensItFirst(t *testing.T) {
+	w := newWorld(t)
+	open := func(identity Identity) error {
+		options := w.options()
+		options.Identity = identity
+		s, err := Open(t.Context(), options)
+		if err == nil {
+			err = s.Close()
+		}
+		return err
+	}
+	must(t, open(Identity{Layout: "fs"}))
+	must(t, open(Identity{Layout: "fs"}))
+	must(t, open(home))
+	marker, err := ReadMarker(w.dir)
+	must(t, err)
+	if marker.Identity != home {
+		t.Errorf("it is %v's", marker.Identity)
+	}
+	other := Identity{Account: "work", URL: "imaps://me@other.example.com", Layout: "fs"}
+	if err := open(other); !errors.Is(err, ErrOtherAccount) {
+		t.Errorf("another account gets %v", err)
+	}
+}

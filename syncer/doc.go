@@ -28,6 +28,7 @@
 //	syncer/mailbox       the vocabulary: names, UIDs, flags, links
 //	syncer/plan          pure decisions: three snapshots and a policy in, a plan out
 //	syncer/imapremote    the server side, on go-imap; its wire is the shared socket
+//	syncer/merge         many sources, one set of messages
 //	maildirout           the disk side
 //	syncer/verify        compares two sides, message by message
 //	syncer/export        mbox, .eml and zip for other programs

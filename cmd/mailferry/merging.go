@@ -194,6 +194,10 @@ func (m *merging) look(ctx context.Context) error {
 	}
 	m.union = merge.NewUnion(time.Now())
 	m.union.IncludeDeleted = m.flags.includeDeleted
+	if len(m.flags.patterns) > 0 {
+		m.union.Selects = m.flags.patterns.Selects
+	}
+	m.union.Expect(scanned...)
 	for _, s := range scanned {
 		if err := m.union.Add(s, false); err != nil {
 			return err

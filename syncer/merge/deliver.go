@@ -103,11 +103,11 @@ func (e *sourceError) Error() string { return e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
 func (o *Outbox) deliverOne(ctx context.Context, to Delivery, name mailbox.Name, one outgoing) (mailbox.Draft, error) {
-	_, _, record, date, err := o.find(name, one.key)
+	_, _, record, date, err := o.find(name, one.key())
 	if err != nil {
 		return mailbox.Draft{}, err
 	}
-	body, err := o.Open(ctx, name, one.key)
+	body, err := o.Open(ctx, name, one.key())
 	if err != nil {
 		return mailbox.Draft{}, &sourceError{fmt.Errorf("%s: %w", name, err)}
 	}

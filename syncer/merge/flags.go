@@ -39,7 +39,7 @@ func (u *Union) FlagGaps() ([]FlagGap, error) {
 		flags := u.flags(copies).Intersect(spread)
 		for _, at := range copies {
 			c := &u.copies[at]
-			add := flags.Minus(c.flags)
+			add := flags.Minus(u.flagsOf(c))
 			if int(c.source) != u.target || add.IsEmpty() {
 				continue
 			}

@@ -1,10 +1,14 @@
 package merge
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mailferry/syncer"
@@ -20,10 +24,34 @@ type Outbox struct {
 	names []mailbox.Name
 }
 
-// outgoing is a message that is missing in one mailbox.
+// outgoing is a message that is missing in one mailbox: by date, as servers
+// number messages as they come, then by hash.
 type outgoing struct {
-	key   mailbox.Key
+	date  int64
+	hash  [16]byte
 	group int32
+}
+
+func (o outgoing) key() mailbox.Key { return mailbox.Key(fmt.Sprintf("%011d.%x", o.date, o.hash)) }
+
+// compareOutgoing orders as the keys do.
+func compareOutgoing(a, b outgoing) int {
+	if c := cmp.Compare(a.date, b.date); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.hash[:], b.hash[:])
+}
+
+// parseKey is the inverse of outgoing.key; false for what is none.
+func parseKey(key mailbox.Key) (o outgoing, ok bool) {
+	date, digits, _ := strings.Cut(string(key), ".")
+	hash, err := hex.DecodeString(digits)
+	if err != nil || len(hash) != len(o.hash) {
+		return o, false
+	}
+	copy(o.hash[:], hash)
+	o.date, err = strconv.ParseInt(date, 10, 64)
+	return o, err == nil
 }
 
 // Outbox plans what goes where.
@@ -39,15 +67,15 @@ func (u *Union) Outbox(mapping *Mapping) (*Outbox, error) {
 		if err != nil {
 			return nil, err
 		}
-		// By date first: servers number messages as they come.
 		date, _ := u.date(group)
-		key := mailbox.Key(fmt.Sprintf("%011d.%s", max(date.Unix, 0), record.Same.String()[:32]))
+		one := outgoing{date: min(max(date.Unix, 0), 99999999999), group: int32(i)}
+		copy(one.hash[:], record.Same[:])
 		for _, name := range missing {
-			o.boxes[name] = append(o.boxes[name], outgoing{key, int32(i)})
+			o.boxes[name] = append(o.boxes[name], one)
 		}
 	}
 	for name, list := range o.boxes {
-		slices.SortFunc(list, func(a, b outgoing) int { return strings.Compare(string(a.key), string(b.key)) })
+		slices.SortFunc(list, compareOutgoing)
 		o.names = append(o.names, name)
 	}
 	slices.Sort(o.names)
@@ -88,7 +116,7 @@ func (o *Outbox) Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, m
 func (o *Outbox) List(_ context.Context, name mailbox.Name) ([]mailbox.LocalFile, mailbox.Stamp, error) {
 	messages := make([]mailbox.LocalFile, 0, len(o.boxes[name]))
 	for _, one := range o.boxes[name] {
-		messages = append(messages, mailbox.LocalFile{Key: one.key, Flags: o.union.flags(o.union.group(int(one.group)))})
+		messages = append(messages, mailbox.LocalFile{Key: one.key(), Flags: o.union.flags(o.union.group(int(one.group)))})
 	}
 	return messages, mailbox.Stamp{}, nil
 }
@@ -96,10 +124,9 @@ func (o *Outbox) List(_ context.Context, name mailbox.Name) ([]mailbox.LocalFile
 // find returns a message's best copy, with the date it is to have.
 func (o *Outbox) find(name mailbox.Name, key mailbox.Key) (*Scanned, Unit, Record, mailbox.Date, error) {
 	list := o.boxes[name]
-	i, found := slices.BinarySearchFunc(list, key, func(one outgoing, key mailbox.Key) int {
-		return strings.Compare(string(one.key), string(key))
-	})
-	if !found {
+	wanted, ok := parseKey(key)
+	i, found := slices.BinarySearchFunc(list, wanted, compareOutgoing)
+	if !ok || !found {
 		return nil, Unit{}, Record{}, mailbox.Date{}, fmt.Errorf("message %s of %s: %w", key, name, mailbox.ErrNotFound)
 	}
 	group := o.union.group(int(list[i].group))

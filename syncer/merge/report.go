@@ -185,7 +185,7 @@ func (b *reportBuilder) message(i int) error {
 		c := &u.copies[at]
 		mask |= 1 << c.source
 		variants = variants || c.same != first.same
-		flagsDiffer = flagsDiffer || !c.flags.Equal(first.flags)
+		flagsDiffer = flagsDiffer || c.flags != first.flags
 	}
 	b.byMask[mask]++
 	b.report.Variants += count(variants)

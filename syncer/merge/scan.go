@@ -24,9 +24,10 @@ type Scanned struct {
 	Damaged, Lost int
 	// Read and Kept count units that were read, and that had not changed.
 	Read, Kept int
-	// Expunged counts messages that the client had deleted and not compacted.
-	Expunged int
-	Notes    []Note
+	// Messages counts all, Expunged those that the client had deleted and not
+	// compacted.
+	Messages, Expunged int
+	Notes              []Note
 }
 
 // Place is damage with the unit it is in.
@@ -150,6 +151,7 @@ func (s *scan) copy(u Unit) (bool, error) {
 }
 
 func (s *scan) count(r Record) {
+	s.Messages++
 	if r.Expunged {
 		s.Expunged++
 	}

@@ -20,7 +20,7 @@ type copyOf struct {
 	at            int64
 	size          int64
 	date          mailbox.Date
-	flags         mailbox.Flags
+	flags         int32 // of Union.flagSets
 	box           int32
 	group         int32
 	headerOctets  int32
@@ -38,23 +38,27 @@ type Union struct {
 	sources []*Scanned
 	files   []*os.File
 	// target is the index of the target among the sources, -1 if it is new.
-	target  int
-	copies  []copyOf
-	boxes   []mailbox.Name
-	boxAt   map[mailbox.Name]int32
-	flagsAt map[string]mailbox.Flags
+	target int
+	copies []copyOf
+	boxes  []mailbox.Name
+	boxAt  map[mailbox.Name]int32
+	// flagSets are the different sets of flags; most messages share a few.
+	flagSets []mailbox.Flags
+	flagsAt  map[string]int32
 	// order holds the copies group by group; groups where each begins.
 	order  []int32
 	groups []int32
 	now    time.Time
 	// IncludeDeleted counts expunged messages like others.
 	IncludeDeleted bool
+	// Selects says which of the sources' mailboxes take part; nil: all.
+	Selects func(mailbox.Name) bool
 }
 
 // NewUnion makes an empty one. The clock is asked once, to recognise dates in
 // the future.
 func NewUnion(now time.Time) *Union {
-	return &Union{target: -1, now: now, boxAt: map[mailbox.Name]int32{}, flagsAt: map[string]mailbox.Flags{}}
+	return &Union{target: -1, now: now, boxAt: map[mailbox.Name]int32{}, flagsAt: map[string]int32{}}
 }
 
 // Add takes a source's messages in. The target, if it has messages already, is
@@ -71,12 +75,21 @@ func (u *Union) Add(s *Scanned, isTarget bool) error {
 	u.sources = append(u.sources, s)
 	u.files = append(u.files, file)
 	return s.eachEntry(func(at int64, unit Unit, r Record) error {
-		if r.Expunged && !u.IncludeDeleted {
+		if r.Expunged && !u.IncludeDeleted || !isTarget && u.Selects != nil && !u.Selects(unit.Mailbox) {
 			return nil
 		}
 		u.copies = append(u.copies, u.copyOf(source, at, unit, r))
 		return nil
 	})
+}
+
+// Expect makes room for the messages of sources that are about to be added.
+func (u *Union) Expect(sources ...*Scanned) {
+	n := 0
+	for _, s := range sources {
+		n += s.Messages
+	}
+	u.copies = append(make([]copyOf, 0, len(u.copies)+n), u.copies...)
 }
 
 // Close releases the indexes.
@@ -150,14 +163,19 @@ func (u *Union) box(name mailbox.Name) int32 {
 }
 
 // intern keeps one value of equal sets of flags.
-func (u *Union) intern(flags mailbox.Flags) mailbox.Flags {
+func (u *Union) intern(flags mailbox.Flags) int32 {
 	text := flags.String()
-	if kept, known := u.flagsAt[text]; known {
-		return kept
+	at, known := u.flagsAt[text]
+	if !known {
+		at = int32(len(u.flagSets))
+		u.flagSets = append(u.flagSets, flags)
+		u.flagsAt[text] = at
 	}
-	u.flagsAt[text] = flags
-	return flags
+	return at
 }
+
+// flagsOf returns what one copy says.
+func (u *Union) flagsOf(c *copyOf) mailbox.Flags { return u.flagSets[c.flags] }
 
 // Join finds out which copies are one message. It is called once, after all
 // sources were added.
@@ -248,7 +266,7 @@ func (u *Union) flags(group []int32) mailbox.Flags {
 	deleted := mailbox.NewFlags(mailbox.FlagDeleted)
 	everywhere := deleted
 	for _, at := range group {
-		flags := u.copies[at].flags
+		flags := u.flagsOf(&u.copies[at])
 		all = all.Union(flags)
 		everywhere = everywhere.Intersect(flags)
 	}
