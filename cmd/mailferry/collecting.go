@@ -109,6 +109,13 @@ func (c *collecting) open(ctx context.Context) (_ *restore.Collector, err error)
 		return nil, err
 	}
 	url := identityURL(c.server.account)
+	if c.server.account.Server.Protocol == pop3 {
+		// Which messages were known there is not kept when a store moves.
+		return nil, hintedError{
+			fmt.Errorf("%s: collecting stragglers from a POP3 server is %w", url, mailbox.ErrUnsupported),
+			"its mail comes by: mailferry backup " + c.server.typed + " DIR, and goes on by: mailferry restore DIR --to URL",
+		}
+	}
 	if _, err := state.ReadMarker(c.store.ServerDir(url)); err != nil {
 		return nil, hintedError{
 			fmt.Errorf("%s: the store never moved from there: %w", url, errNotSetUp),
