@@ -367,3 +367,33 @@ func TestCheckpointMovesWhereMessagesStay(t *testing.T) {
 		t.Errorf("%d mailboxes were looked at though nothing changed", n)
 	}
 }
+
+func TestProgramThatEmptiesInboxIsNamed(t *testing.T) {
+	for messages, refused := range map[int]int{4: 0, 20: 20} {
+		w := calmWorld(t, synctest.FullModel())
+		w.server.Create("A")
+		w.put("A", 30)
+		w.put("INBOX", messages)
+		w.bend(nil)
+		for _, m := range w.server.Messages("INBOX") {
+			w.server.Expunge("INBOX", m.UID)
+		}
+		summary := w.bend(guarding)
+		if summary.TakenAway != messages || summary.Guarded != refused {
+			t.Errorf("%d messages: %+v", messages, summary)
+		}
+	}
+	// A few of many, or another mailbox: somebody's own deletions.
+	w := calmWorld(t, synctest.FullModel())
+	w.server.Create("A")
+	w.put("A", 4)
+	w.put("INBOX", 20)
+	w.bend(nil)
+	for _, m := range w.server.Messages("A") {
+		w.server.Expunge("A", m.UID)
+	}
+	w.server.Expunge("INBOX", w.server.Messages("INBOX")[0].UID)
+	if summary := w.bend(guarding); summary.TakenAway != 0 {
+		t.Errorf("%+v", summary)
+	}
+}

@@ -85,6 +85,12 @@ func (t *tally) stale(action plan.Action) {
 	t.reporter.Action(action, Stale, nil)
 }
 
+func (t *tally) takenAway(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.TakenAway += n
+}
+
 func (t *tally) failed(action plan.Action, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

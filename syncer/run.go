@@ -3,6 +3,7 @@ package syncer
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -70,6 +71,8 @@ type Summary struct {
 	Traffic                      mailbox.Traffic
 	// MailboxesCreated, MailboxesDeleted and MailboxesRenamed count both sides.
 	MailboxesCreated, MailboxesDeleted, MailboxesRenamed int
+	// TakenAway counts messages that another program seems to take from INBOX.
+	TakenAway int
 }
 
 // Run makes both sides agree as far as the policy goes. The error is what
@@ -159,6 +162,12 @@ func (r *run) round(ctx context.Context, boxes []*box, untouched int, look func(
 
 // guard takes deletions out of the plans that need the user's word.
 func (r *run) guard(boxes []*box, untouched int) {
+	for _, b := range boxes {
+		if n := plan.TakenAway(&b.plan); n > 0 {
+			r.tally.takenAway(n)
+			r.tally.notice(b.name, fmt.Sprintf("%d messages went from the server without us: perhaps another POP client deletes mail here", n))
+		}
+	}
 	for _, refusal := range plan.Guard(plansOf(boxes), untouched, r.Policy.AllowDeletes) {
 		r.tally.refused(refusal)
 	}

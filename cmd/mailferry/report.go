@@ -119,6 +119,9 @@ func guardText(refusals []plan.Refusal) string {
 	lines := []string{"deletions were refused; everything else was done"}
 	for _, r := range refusals {
 		lines = append(lines, fmt.Sprintf("%s: %s", nameOr(r.Mailbox, "all mailboxes"), refusalText(r)))
+		if r.TakenAway {
+			lines = append(lines, "perhaps another POP client deletes mail here: stop it, or let it leave mail on the server")
+		}
 	}
 	return strings.Join(lines, "\n")
 }

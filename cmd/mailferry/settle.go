@@ -34,6 +34,7 @@ func (a *app) runSettling(ctx context.Context, options syncer.Options) (syncer.S
 // round's.
 func addRounds(a, b syncer.Summary) syncer.Summary {
 	b.Downloaded += a.Downloaded
+	b.TakenAway += a.TakenAway
 	b.Uploaded += a.Uploaded
 	b.FlagsLocal += a.FlagsLocal
 	b.FlagsRemote += a.FlagsRemote

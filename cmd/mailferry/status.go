@@ -154,6 +154,7 @@ func (a *app) examineStore(ctx context.Context, store *state.Store, f statusFlag
 		return err
 	}
 	h.takeRuns(runs)
+	h.noteTaken(runs)
 	known, err := store.Mailboxes(ctx)
 	if err != nil {
 		return err
@@ -197,6 +198,25 @@ func (h *health) takeRuns(runs []state.Run) {
 			h.Failures++
 			h.FailingSince = &started
 		}
+	}
+}
+
+// takenRuns is how many of the last runs are searched for another program's
+// deletions.
+const takenRuns = 50
+
+// noteTaken names another program that empties INBOX, if runs saw it.
+func (h *health) noteTaken(runs []state.Run) {
+	times, messages := 0, 0
+	for _, run := range runs[:min(len(runs), takenRuns)] {
+		var counts syncer.Summary
+		if json.Unmarshal([]byte(run.Summary), &counts) == nil && counts.TakenAway > 0 {
+			times++
+			messages += counts.TakenAway
+		}
+	}
+	if times > 0 {
+		h.Notes = append(h.Notes, fmt.Sprintf("another POP client deletes mail here, it seems: %d messages went from INBOX without us (seen by %d of the last runs)", messages, times))
 	}
 }
 

@@ -71,4 +71,6 @@ type Refusal struct {
 	Side string
 	// Deletions were asked for, of Known messages.
 	Deletions, Known int
+	// TakenAway: it looks as if another program empties INBOX, see TakenAway.
+	TakenAway bool
 }

@@ -1,6 +1,10 @@
 package plan
 
-import "slices"
+import (
+	"slices"
+
+	"mailferry/syncer/mailbox"
+)
 
 // A guard refuses deletions that look like a disaster rather than a wish.
 const (
@@ -27,6 +31,7 @@ func Guard(plans []*Plan, untouched, allow int) []Refusal {
 			if everything || n == p.Known {
 				refusal.Reason = Emptied
 			}
+			refusal.TakenAway = refusal.Side == serverSide.name && TakenAway(p) > 0
 			refusals = append(refusals, refusal)
 			total += n
 		}
@@ -40,6 +45,24 @@ func Guard(plans []*Plan, untouched, allow int) []Refusal {
 		}
 	}
 	return refusals
+}
+
+// Of how many messages, and which share of those known, INBOX must be emptied
+// before another program is named for it.
+const (
+	takenAtLeast = 3
+	takenShare   = 0.9
+)
+
+// TakenAway returns how many messages went from INBOX on the server if it looks
+// as if another program collects mail there and deletes it, as POP3 programs do:
+// nearly all that both sides had are gone. 0 otherwise.
+func TakenAway(p *Plan) int {
+	n := p.deletions(serverSide)
+	if p.Mailbox != mailbox.Inbox || n < takenAtLeast || float64(n) < takenShare*float64(p.Known) {
+		return 0
+	}
+	return n
 }
 
 // side says where messages are missing, and what would follow from it.

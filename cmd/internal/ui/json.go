@@ -64,12 +64,17 @@ type guardObject struct {
 	Side      string           `json:"side,omitempty"`
 	Deletions int              `json:"deletions"`
 	Known     int              `json:"known"`
+	Cause     string           `json:"cause,omitempty"`
 }
 
 // Guard writes a guard object.
 func (j *JSON) Guard(r plan.Refusal) {
+	cause := ""
+	if r.TakenAway {
+		cause = "another-client"
+	}
 	j.write(guardObject{
-		Type: "guard", Account: j.account, Mailbox: r.Mailbox, Reason: r.Reason, Side: r.Side,
+		Cause: cause, Type: "guard", Account: j.account, Mailbox: r.Mailbox, Reason: r.Reason, Side: r.Side,
 		Deletions: r.Deletions, Known: r.Known,
 	})
 }
