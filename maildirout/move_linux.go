@@ -27,3 +27,21 @@ func (s *Store) moveFile(from, to place) error {
 	}
 	return nil
 }
+
+// linkFile gives a file a second name, which must be new. A symbolic link is
+// not followed: the new name is one, too. fs.ErrNotExist if the file is not, or
+// no longer, there.
+func (s *Store) linkFile(from, to place) error {
+	source, err := from.folder.sub(from.sub)
+	if err != nil {
+		return err
+	}
+	target, err := to.folder.sub(to.sub)
+	if err != nil {
+		return err
+	}
+	if err := unix.Linkat(int(source.Fd()), from.name, int(target.Fd()), to.name, 0); err != nil {
+		return &os.LinkError{Op: "link", Old: from.path(), New: to.path(), Err: err}
+	}
+	return nil
+}

@@ -39,8 +39,12 @@ func (c *checksum) add(row []any) {
 	c.value = crc64.Update(c.value, crcTable, b)
 }
 
-// of is the checksum of one row.
+// of is the checksum of one row. NULLs at its end do not count, so that a
+// column can be added behind the others, and is NULL in older rows.
 func (c *checksum) of(row []any) uint64 {
+	for len(row) > 0 && row[len(row)-1] == nil {
+		row = row[:len(row)-1]
+	}
 	c.value = 0
 	c.add(row)
 	return c.value

@@ -129,7 +129,7 @@ func (s *Store) putIn(ctx context.Context, r *root, k *known, put []*mailbox.Lin
 		if l.Key != "" {
 			k.Tally.Add(l.Key, l.Local)
 		}
-		if err := s.exec(ctx, "INSERT INTO links ("+linkColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...); err != nil {
+		if err := s.exec(ctx, "INSERT INTO links ("+linkColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...); err != nil {
 			return fmt.Errorf("link of uid %d: %w", l.UID, err)
 		}
 	}

@@ -76,6 +76,10 @@ var migrations = []string{
 	`ALTER TABLE mailboxes ADD COLUMN files INTEGER NOT NULL DEFAULT 0; -- links with a key
 	ALTER TABLE mailboxes ADD COLUMN names INTEGER NOT NULL DEFAULT 0; -- the sum of their names' sums
 	CREATE INDEX links_odd ON links (mailbox) WHERE kind <> 0 OR uid = 0;`,
+	// Copies of a message in other mailboxes are looked for.
+	`ALTER TABLE links ADD COLUMN content_id INTEGER; -- the server's name of the octets, NULL: none told
+	CREATE INDEX links_by_size ON links (size, date) WHERE kind = 0;
+	CREATE INDEX links_by_content ON links (content_id) WHERE kind = 0 AND content_id IS NOT NULL;`,
 }
 
 // migrate runs the steps behind version in one transaction. Its caller writes

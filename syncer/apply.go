@@ -26,6 +26,10 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 	if err := r.markReturned(ctx, boxes); err != nil {
 		return err
 	}
+	if err := r.copyOnServer(ctx, boxes); err != nil {
+		return err
+	}
+	boxes = taking(boxes)
 	if err := r.transfer(ctx, boxes); err != nil {
 		return err
 	}

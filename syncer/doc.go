@@ -14,6 +14,8 @@
 //	transfer.go  messages travel, on several connections:
 //	  download.go  server -> disk, into
 //	  ledger.go    group commits: durable, planned, named, linked
+//	  copy.go      what another mailbox has already on disk is linked there
+//	  copyremote.go  ... and on the server is copied there
 //	  upload.go    disk -> server; nothing is sent twice
 //	  rewritten.go what a server stored with its own line ends is known again
 //	flags.go     then flags change

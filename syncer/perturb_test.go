@@ -2,8 +2,10 @@ package syncer_test
 
 import (
 	"fmt"
+	"strings"
 
 	"mailferry/syncer/mailbox"
+	"mailferry/syncer/plan"
 )
 
 var someNames = []mailbox.Name{"INBOX", "A", "A/B", "C", "Old Mail"}
@@ -17,8 +19,8 @@ var someFlags = []mailbox.Flags{
 // perturb lets one of two clients do one thing.
 func (w *world) perturb() {
 	steps := []func(){
-		w.serverAppend, w.serverAppend, w.serverFlag, w.serverFlag, w.serverExpunge, w.serverMailbox, w.serverMove, w.serverMove,
-		w.diskDeliver, w.diskDeliver, w.diskFlag, w.diskFlag, w.diskUnlink, w.diskMove, w.diskFolder,
+		w.serverAppend, w.serverAppend, w.serverFlag, w.serverFlag, w.serverExpunge, w.serverMailbox, w.serverMove, w.serverMove, w.serverCopy,
+		w.diskDeliver, w.diskDeliver, w.diskFlag, w.diskFlag, w.diskUnlink, w.diskMove, w.diskCopy, w.diskFolder,
 		w.renumber,
 	}
 	steps[w.random.IntN(len(steps))]()
@@ -34,6 +36,9 @@ func (w *world) message() ([]byte, mailbox.Date) {
 		octets = fmt.Sprintf("Subject: same\r\n\r\nbody %04d\r\n", w.made)
 	case 1:
 		octets = fmt.Sprintf("no header %04d", w.made)
+	}
+	if w.random.IntN(3) == 0 {
+		octets += strings.Repeat("large enough to be recognised by its header\r\n", plan.HeaderWorth/44)
 	}
 	w.fate[octets] = &fate{}
 	return []byte(octets), mailbox.Date{Unix: 1e9 + int64(w.random.IntN(3)), Known: true}
@@ -90,6 +95,18 @@ func (w *world) serverMove() {
 	w.fate[string(m.Octets)].moved = true
 	w.server.Append(to, m.Flags, m.Date, m.Octets)
 	w.server.Expunge(from, m.UID)
+}
+
+func (w *world) serverCopy() {
+	from, _ := pick(w, w.server.Mailboxes())
+	to, _ := pick(w, w.server.Mailboxes())
+	m, ok := pick(w, w.server.Messages(from))
+	if !ok {
+		return
+	}
+	w.note("server: copy %s uid %d to %s", from, m.UID, to)
+	w.fate[string(m.Octets)].serverCopies++
+	w.server.Append(to, m.Flags, m.Date, m.Octets)
 }
 
 func (w *world) serverMailbox() {
@@ -197,6 +214,26 @@ func (w *world) diskMove() {
 	w.note("disk: move %s %s to %s", from, f.Key, to)
 	w.fate[string(f.Octets)].moved = true
 	w.reader.Move(from, f.Key, to, rekey)
+}
+
+// diskCopy makes a second file, with its own flags or date as some readers do.
+func (w *world) diskCopy() {
+	from, ok := pick(w, w.reader.Names())
+	if !ok {
+		return
+	}
+	to, _ := pick(w, w.reader.Names())
+	f, ok := pick(w, w.reader.Files(from))
+	if !ok {
+		return
+	}
+	flags, date := f.Flags, f.Date
+	if w.random.IntN(3) == 0 {
+		flags, date = w.flags(), mailbox.Date{Unix: 2e9, Known: true}
+	}
+	w.note("disk: copy %s %s to %s", from, f.Key, to)
+	w.fate[string(f.Octets)].diskCopies++
+	w.reader.Deliver(to, flags, date, f.Octets)
 }
 
 func (w *world) diskFolder() {

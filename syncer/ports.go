@@ -46,6 +46,10 @@ type RemoteMessages interface {
 	// EXPUNGE. Messages changed above unchangedSince are left alone and
 	// returned. Without UIDPLUS they are only marked: ErrNoUIDPlus.
 	Expunge(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, unchangedSince mailbox.ModSeq) (modified mailbox.UIDSet, err error)
+	// Copy copies messages to a mailbox, with flags and dates as far as the
+	// server keeps them, and returns the new UIDs as far as it tells them. Of
+	// those it does not tell, and on an error of all, nothing is known.
+	Copy(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Ref) (map[mailbox.UID]mailbox.UID, error)
 	// Move moves messages to another mailbox and returns the new UIDs as far
 	// as the server tells them. Without MOVE it copies, waits for the OK, and
 	// expunges.
@@ -162,4 +166,19 @@ type Marks interface {
 	Marks(ctx context.Context) (mailbox.Marks, error)
 	// Mark gives contents a mark; when it returns, that is durable.
 	Mark(ctx context.Context, mark mailbox.Mark, contents []mailbox.Hash) error
+}
+
+// LocalCopies brings messages into a Maildir tree that are in it already.
+type LocalCopies interface {
+	// Duplicate makes a draft of a message that a folder has already, sharing
+	// its octets where the disk can and the date allows it. Content is as read
+	// after that. ErrNotFound if the message is gone.
+	Duplicate(ctx context.Context, from mailbox.Name, key mailbox.Key, to mailbox.Name, date mailbox.Date) (mailbox.Draft, error)
+}
+
+// Copies finds messages that the state has already, in whatever mailbox.
+type Copies interface {
+	// Alike returns Linked messages that are like those asked for, a few for
+	// each. What they are the state says: files may have changed since.
+	Alike(ctx context.Context, wanted []mailbox.Likeness) ([]mailbox.Copy, error)
 }

@@ -28,6 +28,10 @@ type Options struct {
 	Base            Base
 	// Marks may be nil for a store that never was an archive.
 	Marks Marks
+	// LocalCopies may be nil: then everything travels. Copies may be nil: then
+	// only copies are recognised that would travel in the same run.
+	LocalCopies LocalCopies
+	Copies      Copies
 	// Selects says which mailboxes take part; nil: all.
 	Selects func(mailbox.Name) bool
 	// Sends says which of the uploads are wanted; nil: all.
@@ -147,6 +151,9 @@ func (r *run) round(ctx context.Context, boxes []*box, untouched int, look func(
 		return err
 	}
 	if err := r.recogniseArchived(ctx, boxes); err != nil {
+		return err
+	}
+	if err := r.recogniseCopies(ctx, boxes); err != nil {
 		return err
 	}
 	r.guard(boxes, untouched)

@@ -32,7 +32,18 @@ type chunk struct {
 // several connections: while one mailbox is being made another's messages
 // travel.
 func (r *run) transfer(ctx context.Context, boxes []*box) error {
-	chunks := r.chunks(boxes)
+	if err := r.carryAll(ctx, r.chunks(boxes)); err != nil {
+		return err
+	}
+	rest, err := r.linkCopies(ctx, taking(boxes))
+	if err != nil {
+		return err
+	}
+	return r.carryAll(ctx, rest)
+}
+
+// carryAll shares the chunks out among the connections.
+func (r *run) carryAll(ctx context.Context, chunks []chunk) error {
 	if len(chunks) == 0 {
 		return nil
 	}
@@ -80,7 +91,9 @@ func (r *run) chunks(boxes []*box) []chunk {
 	for _, b := range boxes {
 		for _, action := range b.actions(plan.Download, plan.Upload) {
 			messages++
-			octets += action.Size
+			if action.Source == nil {
+				octets += action.Size
+			}
 		}
 	}
 	r.tally.advance(func(p *Progress) {
@@ -94,13 +107,13 @@ func (r *run) chunks(boxes []*box) []chunk {
 	limit := min(max(octets/int64(4*r.Connections), minChunkOctets), chunkOctets)
 	var uploads, chunks []chunk
 	for _, b := range boxes {
-		down := b.actions(plan.Download)
+		down := travelling(b.actions(plan.Download))
 		if len(down) > 0 {
 			chunks = append(chunks, cut(b, plan.Download, down, limit)...)
 		}
 		// A mailbox's uploads stay together: their order is kept, and what a
 		// lost answer concerns is in one worker's hands.
-		if up := b.actions(plan.Upload); len(up) > 0 || len(down) == 0 {
+		if up := travelling(b.actions(plan.Upload)); len(up) > 0 || len(down) == 0 {
 			uploads = append(uploads, chunk{b, plan.Upload, up})
 		}
 	}
@@ -108,6 +121,15 @@ func (r *run) chunks(boxes []*box) []chunk {
 	// last that everybody waits for.
 	slices.SortStableFunc(uploads, func(a, b chunk) int { return cmp.Compare(b.octets(), a.octets()) })
 	return append(uploads, chunks...)
+}
+
+// travelling leaves out what may be had without a transfer, which is rare.
+func travelling(actions []plan.Action) []plan.Action {
+	isCopy := func(action plan.Action) bool { return action.Source != nil }
+	if !slices.ContainsFunc(actions, isCopy) {
+		return actions
+	}
+	return slices.DeleteFunc(slices.Clone(actions), isCopy)
 }
 
 func (c chunk) octets() (n int64) {

@@ -196,6 +196,8 @@ func (a *app) options(j job, account config.Account, both *sides, report *report
 		LocalFolders:  both.disk,
 		Base:          both.base,
 		Marks:         both.base,
+		LocalCopies:   both.disk,
+		Copies:        both.base,
 		Selects:       account.Mailboxes.Selects,
 		Connections:   account.Connections,
 		DryRun:        j.flags.dryRun,

@@ -36,13 +36,14 @@ var extensions = []Extension{
 	{"MOVE", "RFC 6851", "messages move in one step", "COPY, then UID EXPUNGE"},
 	{"MULTIAPPEND", "RFC 3502", "many uploads in one command", "one APPEND a message"},
 	{"NAMESPACE", "RFC 2342", "prefixes such as INBOX. are not part of names", "names are taken as they are"},
-	{"OBJECTID", "RFC 8474", "renamed mailboxes are recognised", "a renamed mailbox is a new one whose mail is matched by content"},
+	{"OBJECTID", "RFC 8474", "renamed mailboxes and copies of messages are recognised", "a renamed mailbox is a new one whose mail is matched by content; a copy's header is read"},
 	{"QRESYNC", "RFC 7162", "implies CONDSTORE", "CONDSTORE alone is enough"},
 	{"QUOTA", "RFC 9208", "what an account still takes is told before a restore; an archive frees as much as is needed", "nobody knows it before the server refuses; --until-quota is refused"},
 	{"SASL-IR", "RFC 4959", "login takes a round trip less", "the mechanism is named first"},
 	{"SPECIAL-USE", "RFC 6154", "Sent, Trash and so on are known", "they are mailboxes like others"},
 	{"UIDPLUS", "RFC 4315", "single messages are expunged; uploads return their UID", "messages are only marked \\Deleted; uploads are found again by content"},
 	{"UNSELECT", "RFC 3691", "a mailbox is left without expunging", "it stays selected"},
+	{"X-GM-EXT-1", "Gmail", "a message that has several labels is read once", "copies are recognised by size, date and header"},
 }
 
 // capabilities is what the server says it can do, in capitals.

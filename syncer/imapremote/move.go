@@ -55,6 +55,46 @@ func (a *Account) Move(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet
 	return moved, nil
 }
 
+// Copy copies messages to a mailbox. COPYUID tells the new UIDs; it counts only
+// for the mailbox that was meant, and names what was copied. (RFC 4315, section 3)
+func (a *Account) Copy(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Ref) (map[mailbox.UID]mailbox.UID, error) {
+	copied := map[mailbox.UID]mailbox.UID{}
+	if a.opts.ReadOnly {
+		return nil, errReadOnly
+	}
+	if uids.IsEmpty() {
+		return copied, nil
+	}
+	from, err := a.names.toWire(ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	target, err := a.controlName(to.Name)
+	if err != nil {
+		return nil, err
+	}
+	err = a.with(ctx, from, true, func(s *session) error {
+		err := s.raw(ctx, func(x *wire.Exchange) error { return s.ensure(x, from, ref.UIDValidity, true) })
+		if err != nil {
+			return err
+		}
+		for _, some := range splitSet(uids, maxSetText) {
+			pairs, validity, _, err := s.copy(ctx, some, target)
+			if err != nil {
+				return err
+			}
+			if validity == to.UIDValidity {
+				maps.Copy(copied, pairs)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return copied, fmt.Errorf("%s to %s: %w", ref.Name, to.Name, err)
+	}
+	return copied, nil
+}
+
 // move moves one set's messages out of the open mailbox.
 func (s *session) move(ctx context.Context, uids mailbox.UIDSet, target string) (map[mailbox.UID]mailbox.UID, error) {
 	// go-imap falls back to commands that expunge too early when it does not
@@ -62,7 +102,7 @@ func (s *session) move(ctx context.Context, uids mailbox.UIDSet, target string) 
 	if s.caps.has("MOVE") && s.client.Caps().Has(imap.CapMove) {
 		return s.moveAtOnce(ctx, uids, target)
 	}
-	pairs, copied, err := s.copy(ctx, uids, target)
+	pairs, _, copied, err := s.copy(ctx, uids, target)
 	if err != nil || copied.IsEmpty() {
 		return pairs, err
 	}
@@ -93,19 +133,19 @@ func (s *session) moveAtOnce(ctx context.Context, uids mailbox.UIDSet, target st
 
 // copy copies messages and says which of uids certainly were: all, unless
 // COPYUID names fewer. (RFC 4315, section 3)
-func (s *session) copy(ctx context.Context, uids mailbox.UIDSet, target string) (pairs map[mailbox.UID]mailbox.UID, copied mailbox.UIDSet, err error) {
+func (s *session) copy(ctx context.Context, uids mailbox.UIDSet, target string) (pairs map[mailbox.UID]mailbox.UID, validity mailbox.UIDValidity, copied mailbox.UIDSet, err error) {
 	err = s.control(ctx, "UID COPY", func() error {
 		data, err := s.client.Copy(numSet(uids), target).Wait()
 		if err != nil {
 			return err
 		}
-		copied = uids
+		copied, validity = uids, mailbox.UIDValidity(data.UIDValidity)
 		if len(data.SourceUIDs) > 0 || s.caps.has("UIDPLUS") && data.UIDValidity != 0 {
 			pairs, copied = pair(uids, data.SourceUIDs, data.DestUIDs)
 		}
 		return nil
 	})
-	return pairs, copied, err
+	return pairs, validity, copied, err
 }
 
 // pair matches old and new UIDs. Sets that differ in size, or name UIDs that

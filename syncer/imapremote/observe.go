@@ -59,6 +59,7 @@ type described struct {
 	modSeq            mailbox.ModSeq
 	size              int64
 	date              mailbox.Date
+	contentID         mailbox.ContentID
 }
 
 // isDescribed reports whether the row tells enough. Messages below floor are
@@ -71,7 +72,7 @@ func (d described) message() mailbox.RemoteMessage {
 	flags, machines := mailbox.SplitMachines(d.flags)
 	return mailbox.RemoteMessage{
 		UID: d.uid, Flags: flags, Machines: machines, ModSeq: d.modSeq, Size: d.size, Date: d.date,
-		HasFlags: d.hasFlags, HasSize: d.hasSize,
+		HasFlags: d.hasFlags, HasSize: d.hasSize, ContentID: d.contentID,
 	}
 }
 
@@ -110,7 +111,11 @@ func (v *survey) plan() scan {
 }
 
 func (v *survey) request(how scan) wire.FetchRequest {
-	req := wire.FetchRequest{From: 1, Flags: true, Size: true, Date: true}
+	// One name of the content is enough; Gmail's is the one that it has.
+	req := wire.FetchRequest{
+		From: 1, Flags: true, Size: true, Date: true,
+		EmailID: v.s.caps.has("OBJECTID"), GmailID: v.s.caps.has("X-GM-EXT-1") && !v.s.caps.has("OBJECTID"),
+	}
 	switch how {
 	case changes:
 		req.ChangedSince = v.since.Remote.HighestModSeq
@@ -190,7 +195,7 @@ func (v *survey) take(row wire.FetchRow) error {
 	}
 	v.rows = append(v.rows, described{
 		uid: row.UID, flags: row.Flags, modSeq: row.ModSeq, size: row.Size, date: row.Date,
-		hasFlags: row.HasFlags, hasSize: row.HasSize,
+		hasFlags: row.HasFlags, hasSize: row.HasSize, contentID: row.ContentID,
 	})
 	return nil
 }
@@ -275,6 +280,7 @@ func (v *survey) join(first, second described) described {
 	}
 	if !first.hasSize && second.hasSize {
 		first.hasSize, first.size, first.date = true, second.size, second.date
+		first.contentID = second.contentID
 	}
 	return first
 }

@@ -58,6 +58,8 @@ type Link struct {
 	// hold a flag, which therefore neither gets lost nor looks removed.
 	Agreed, Remote, Local Flags
 	Content               Content
+	// ContentID is the server's name of the octets, 0 if it told none.
+	ContentID ContentID
 	// Date is the server's INTERNALDATE.
 	Date Date
 	// Since is the mailbox's UIDNext before the upload (PendingUpload).

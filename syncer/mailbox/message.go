@@ -91,6 +91,7 @@ type RemoteMessage struct {
 	// FirstSeen is since when we know of the message, where the server gives no
 	// Date that could be relied on; retention counts from it. Unknown elsewhere.
 	FirstSeen Date
+	ContentID ContentID
 	// Header and Body are known only where they were asked for and needed.
 	Header, Body Hash
 	// Alike is the hash of what is left of the message without what servers

@@ -45,8 +45,11 @@ type Action struct {
 	Rule Rule
 	// Link is the message's link as it will be once the action is done.
 	Link *mailbox.Link
-	// Source is the link that a move takes the message from.
+	// Source is the link that a move takes the message from. For a download
+	// or an upload it is a message in the mailbox From that may be the same:
+	// then its octets need not travel.
 	Source *mailbox.Link
+	From   mailbox.Ref
 }
 
 // Rule names a row of the table in rules.go.

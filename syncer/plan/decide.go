@@ -211,6 +211,9 @@ func (m *maker) fetchAgain(link *mailbox.Link, rule Rule) {
 	if !row.Date.Known {
 		row.Date = link.Date
 	}
+	if row.ContentID == 0 {
+		row.ContentID = link.ContentID
+	}
 	m.receive(row, link, rule)
 }
 
@@ -249,7 +252,7 @@ func (m *maker) receive(row mailbox.RemoteMessage, old *mailbox.Link, rule Rule)
 	link := &mailbox.Link{
 		Kind: mailbox.PendingDownload, UID: row.UID, Date: row.Date,
 		Agreed: row.Flags, Remote: row.Flags, Local: row.Flags,
-		Content: mailbox.Content{Size: row.Size},
+		Content: mailbox.Content{Size: row.Size}, ContentID: row.ContentID,
 	}
 	if old != nil {
 		link.ID = old.ID

@@ -206,7 +206,7 @@ func (m *maker) confirmUpload(link *mailbox.Link) {
 	switch {
 	case listed && isSame && !isOld:
 		m.become(link, mailbox.Linked)
-		link.Since = 0
+		link.Since, link.ContentID = 0, row.ContentID
 		m.linked[link.UID] = true
 	case listed && !isOld:
 		// The server took the message and stored another one, with fields of
@@ -334,7 +334,7 @@ func (m *maker) adopt(matches []match) {
 		if link.Kind != mailbox.KeptRemote && link.Kind != mailbox.PendingDownload {
 			link.Kind = mailbox.Linked
 		}
-		link.UID, link.Since = row.UID, 0
+		link.UID, link.Since, link.ContentID = row.UID, 0, row.ContentID
 		if link.Date = row.Date; !row.Date.Known {
 			link.Date = found.cand.date
 		}

@@ -54,6 +54,8 @@ const (
 	// Release takes the server's copy away that the archive has proved to be
 	// on disk, or reports that it is there.
 	Release
+	// Copy has a message in a second mailbox without transfer.
+	Copy
 )
 
 // Row is one case of the table of rules.
@@ -82,6 +84,8 @@ var rules = []Row{
 	{"new-on-disk", None, New, Send, "uploaded", "the server does not have it"},
 	{"same-content", New, New, Pair, "linked without transfer", "both sides have it, octet for octet"},
 	{"moved-on-server", New, None, Move, "the file is moved", "another mailbox on the server lost the same message"},
+	{"copied-on-server", New, None, Copy, "the file is linked, or copied", "another mailbox has the same message"},
+	{"copied-on-disk", None, New, Copy, "copied on the server", "another mailbox has the same message"},
 	{"moved-on-disk", None, New, Move, "the message is moved", "another folder lost the same file"},
 	{archived, Same, Same, Release, "expunged, once proved to be on disk", "an archive's limits let it go"},
 	{archiveReport, Same, Same, Release, "its copy here is reported", "other machines have not reported theirs (leave_for)"},

@@ -160,7 +160,7 @@ func TestRuleNamesInTheCodeAreRows(t *testing.T) {
 	}
 	names := regexp.MustCompile(`(?:Rule: |, |Rule == )"([a-z]+(?:-[a-z]+)+)"`)
 	found := 0
-	for _, file := range []string{"decide.go", "make.go", "renamedfiles.go", "moves.go", "guard.go", "flags.go"} {
+	for _, file := range []string{"decide.go", "make.go", "renamedfiles.go", "moves.go", "copies.go", "guard.go", "flags.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

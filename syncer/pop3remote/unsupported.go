@@ -20,6 +20,11 @@ func (a *Account) StoreFlags(context.Context, mailbox.Ref, mailbox.UIDSet, mailb
 	return nil, errUnsupported
 }
 
+// Copy is not supported.
+func (a *Account) Copy(context.Context, mailbox.Ref, mailbox.UIDSet, mailbox.Ref) (map[mailbox.UID]mailbox.UID, error) {
+	return nil, errUnsupported
+}
+
 // Move is not supported.
 func (a *Account) Move(context.Context, mailbox.Ref, mailbox.UIDSet, mailbox.Name) (map[mailbox.UID]mailbox.UID, error) {
 	return nil, errUnsupported

@@ -28,7 +28,7 @@ func account(t *testing.T, server *synctest.Server, without ...string) synctest.
 	}
 	return synctest.RemoteFixture{
 		Remote: remote, Messages: remote, Mailboxes: remote, Witness: user,
-		CondStore: has("CONDSTORE") || has("QRESYNC"), UIDPlus: has("UIDPLUS"),
+		CondStore: has("CONDSTORE") || has("QRESYNC"), UIDPlus: has("UIDPLUS"), ContentIDs: has("OBJECTID"),
 		Names: []mailbox.Name{"Büro", "with space", "Büro/Süd", "日本"},
 	}
 }

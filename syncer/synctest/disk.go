@@ -42,6 +42,7 @@ type Disk struct {
 var (
 	_ syncer.Local         = (*Disk)(nil)
 	_ syncer.LocalDelivery = (*Disk)(nil)
+	_ syncer.LocalCopies   = (*Disk)(nil)
 	_ syncer.LocalMessages = (*Disk)(nil)
 	_ syncer.LocalFolders  = (*Disk)(nil)
 )

@@ -38,6 +38,27 @@ func (d *Disk) Receive(ctx context.Context, name mailbox.Name, size int64, body 
 	})
 }
 
+// Duplicate implements syncer.LocalCopies.
+func (d *Disk) Duplicate(ctx context.Context, from mailbox.Name, key mailbox.Key, to mailbox.Name, date mailbox.Date) (mailbox.Draft, error) {
+	if _, err := d.begin(ctx, "Duplicate"); err != nil {
+		return mailbox.Draft{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, file, err := d.findFile(from, key)
+	if err != nil {
+		return mailbox.Draft{}, err
+	}
+	folder, err := d.find(to)
+	if err != nil {
+		return mailbox.Draft{}, err
+	}
+	draft := mailbox.Draft{Name: to, Key: d.newKey("m"), Content: ContentOf(file.Octets)}
+	return draft, d.fuse.around(func() {
+		folder.drafts[draft.Key] = &diskDraft{octets: file.Octets, process: d.process}
+	})
+}
+
 // findDraft returns a draft's folder and file.
 func (d *Disk) findDraft(draft mailbox.Draft) (*diskFolder, *diskDraft, error) {
 	folder, err := d.find(draft.Name)

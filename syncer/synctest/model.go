@@ -22,7 +22,7 @@ type ModelOptions struct {
 	CondStore, UIDPlus, Move bool
 	// ListStatus: List tells each mailbox's status.
 	ListStatus bool
-	// ObjectID: mailboxes have names of the server's own.
+	// ObjectID: mailboxes and contents have names of the server's own.
 	ObjectID bool
 	// NoUIDValidity: the server gives none.
 	NoUIDValidity bool
@@ -299,6 +299,9 @@ func (m *Model) describe(message *modelMessage) mailbox.RemoteMessage {
 	}
 	if m.opts.CondStore {
 		entry.ModSeq = message.modSeq
+	}
+	if m.opts.ObjectID {
+		entry.ContentID = mailbox.NewContentID("model", message.Octets)
 	}
 	return entry
 }

@@ -135,6 +135,40 @@ func (m *Model) Expunge(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSe
 	return modified, nil
 }
 
+// Copy implements syncer.RemoteMessages.
+func (m *Model) Copy(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Ref) (map[mailbox.UID]mailbox.UID, error) {
+	fault, err := m.begin(ctx, "Copy")
+	if err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	source, err := m.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	target := m.boxes[to.Name]
+	if target == nil {
+		return nil, fmt.Errorf("model: copy to %s: %w", to.Name, mailbox.ErrNotFound)
+	}
+	copied := map[mailbox.UID]mailbox.UID{}
+	for _, message := range source.selected(uids) {
+		err := m.fuse.around(func() {
+			uid := target.add(message.Message)
+			if m.opts.UIDPlus && target.validity == to.UIDValidity {
+				copied[message.UID] = uid
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		if fault != nil && fault.Kind == Lost {
+			return nil, fault.error()
+		}
+	}
+	return copied, nil
+}
+
 // Move implements syncer.RemoteMessages. Without MOVE the copies are all made
 // before the first message is expunged, and without UIDPLUS the originals
 // stay, marked \Deleted, with ErrNoUIDPlus.

@@ -21,7 +21,7 @@ func TestModelKeepsTheContractOfRemote(t *testing.T) {
 				m := NewModel(opts)
 				return RemoteFixture{
 					Remote: m, Messages: m, Mailboxes: m, Witness: m.Other(t),
-					CondStore: opts.CondStore, UIDPlus: opts.UIDPlus, Names: oddNames,
+					CondStore: opts.CondStore, UIDPlus: opts.UIDPlus, ContentIDs: opts.ObjectID, Names: oddNames,
 				}
 			})
 		})
@@ -31,7 +31,7 @@ func TestModelKeepsTheContractOfRemote(t *testing.T) {
 func TestModelKeepsTheContractOfLocal(t *testing.T) {
 	TestLocal(t, func(t *testing.T) LocalFixture {
 		d := NewDisk(DiskOptions{})
-		return LocalFixture{Local: d, Delivery: d, Messages: d, Folders: d, Reader: d.Reader(t), Names: oddNames}
+		return LocalFixture{Local: d, Delivery: d, Copies: d, Messages: d, Folders: d, Reader: d.Reader(t), Names: oddNames}
 	})
 }
 

@@ -27,8 +27,9 @@ type State struct {
 }
 
 var (
-	_ syncer.Base  = (*State)(nil)
-	_ syncer.Marks = (*State)(nil)
+	_ syncer.Base   = (*State)(nil)
+	_ syncer.Marks  = (*State)(nil)
+	_ syncer.Copies = (*State)(nil)
 )
 
 type stateMailbox struct {
@@ -278,6 +279,27 @@ func (s *State) Mark(ctx context.Context, mark mailbox.Mark, contents []mailbox.
 			}
 		}, nil
 	})
+}
+
+// Alike implements syncer.Copies.
+func (s *State) Alike(ctx context.Context, wanted []mailbox.Likeness) ([]mailbox.Copy, error) {
+	if _, err := s.begin(ctx, "Alike"); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []mailbox.Copy
+	for _, w := range wanted {
+		for _, id := range slices.Sorted(maps.Keys(s.boxes)) {
+			box := s.boxes[id]
+			for _, link := range slices.Sorted(maps.Keys(box.links)) {
+				if l := box.links[link]; l.IsLike(w) {
+					found = append(found, mailbox.Copy{Mailbox: box.known.Name, UIDValidity: box.known.Remote.UIDValidity, Link: l})
+				}
+			}
+		}
+	}
+	return found, nil
 }
 
 // change makes one transaction, unless decide says why not.

@@ -157,6 +157,68 @@ var deliveryCases = []localSubtest{
 			c.Errorf("%d messages", len(got))
 		}
 	}},
+	{"DuplicateIsExactAndAMessageOfItsOwn", func(c *localCase) {
+		c.make(work)
+		c.make("Other")
+		for i, odd := range OddMessages() {
+			key := c.deliver(work, flagged, odd.Octets)
+			for _, date := range []mailbox.Date{someDate(7), someDate(8), {}} {
+				to := []mailbox.Name{work, "Other"}[i%2]
+				draft, err := c.Copies.Duplicate(c.ctx, work, key, to, date)
+				must(c, "duplicate", err)
+				if want := ContentOf(odd.Octets); draft.Content != want || draft.Name != to {
+					c.Errorf("%s: %+v, want %+v", odd.Name, draft, want)
+				}
+				draft.Date = date
+				must(c, "seal", c.Delivery.Seal(c.ctx, []mailbox.Draft{draft}))
+				must(c, "publish", c.Delivery.Publish(c.ctx, []mailbox.Draft{draft}))
+				if got := c.file(to, draft.Key); !bytes.Equal(c.read(to, draft.Key), odd.Octets) || !got.Flags.IsEmpty() || date.Known && got.Date.Unix != date.Unix {
+					c.Errorf("%s: %s %+v %.80q", odd.Name, got.Flags, got.Date, got.Octets)
+				}
+				if got := c.file(work, key); !bytes.Equal(c.read(work, key), odd.Octets) || !got.Flags.Equal(flagged) || got.Date.Unix != someDate(7).Unix {
+					c.Errorf("%s: the first is now %s %+v %.80q", odd.Name, got.Flags, got.Date, got.Octets)
+				}
+			}
+		}
+	}},
+	{"ADuplicateOutlivesTheFirst", func(c *localCase) {
+		c.make(work)
+		c.make("Other")
+		key := c.deliver(work, flagged, text(1))
+		draft, err := c.Copies.Duplicate(c.ctx, work, key, "Other", someDate(7))
+		must(c, "duplicate", err)
+		c.Reader.Unlink(work, key)
+		draft.Date = someDate(7)
+		must(c, "seal", c.Delivery.Seal(c.ctx, []mailbox.Draft{draft}))
+		must(c, "publish", c.Delivery.Publish(c.ctx, []mailbox.Draft{draft}))
+		if got := c.file("Other", draft.Key); !bytes.Equal(got.Octets, text(1)) {
+			c.Errorf("%.80q", got.Octets)
+		}
+	}},
+	{"DuplicateOfWhatIsGoneIsErrNotFoundAndLeavesNothing", func(c *localCase) {
+		c.make(work)
+		key := c.deliver(work, flagged, text(1))
+		_, err := c.Copies.Duplicate(c.ctx, work, "nothing", work, someDate(7))
+		wantError(c, "duplicate", err, mailbox.ErrNotFound)
+		_, err = c.Copies.Duplicate(c.ctx, work, key, "Nowhere", someDate(7))
+		wantError(c, "duplicate", err, mailbox.ErrNotFound)
+		if n := c.Reader.Drafts(work); n != 0 {
+			c.Errorf("%d files in tmp", n)
+		}
+	}},
+	{"DiscardOfADuplicateLeavesTheFirst", func(c *localCase) {
+		c.make(work)
+		key := c.deliver(work, flagged, text(1))
+		draft, err := c.Copies.Duplicate(c.ctx, work, key, work, someDate(7))
+		must(c, "duplicate", err)
+		must(c, "discard", c.Delivery.Discard(c.ctx, []mailbox.Draft{draft}))
+		if n := c.Reader.Drafts(work); n != 0 {
+			c.Errorf("%d files in tmp", n)
+		}
+		if got := c.read(work, key); !bytes.Equal(got, text(1)) {
+			c.Errorf("%.80q", got)
+		}
+	}},
 	{"PublishOfManyAtOnce", func(c *localCase) {
 		c.make(work)
 		c.make("Other")

@@ -19,6 +19,7 @@ import (
 type LocalFixture struct {
 	Local    syncer.Local
 	Delivery syncer.LocalDelivery
+	Copies   syncer.LocalCopies
 	Messages syncer.LocalMessages
 	Folders  syncer.LocalFolders
 	Reader   LocalWitness

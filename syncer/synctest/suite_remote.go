@@ -23,7 +23,8 @@ type RemoteFixture struct {
 	Mailboxes syncer.RemoteMailboxes
 	Witness   Witness
 	// CondStore and UIDPlus say what the implementation can rely on.
-	CondStore, UIDPlus bool
+	// ContentIDs: the server has names for contents.
+	CondStore, UIDPlus, ContentIDs bool
 	// Names are further names of mailboxes that this server takes.
 	Names []mailbox.Name
 	// Takes says which odd messages the server takes; nil is all of them.
@@ -52,7 +53,7 @@ type remoteCase struct {
 // fresh account, which has INBOX and may have other empty mailboxes. Subtests
 // in except are those that the server itself cannot pass.
 func TestRemote(t *testing.T, open func(t *testing.T) RemoteFixture, except ...string) {
-	tables := [][]remoteSubtest{listCases, observeCases, fetchCases, appendCases, changeCases, mailboxCases}
+	tables := [][]remoteSubtest{listCases, observeCases, fetchCases, appendCases, changeCases, copyCases, mailboxCases}
 	testRemote(t, tables, open, except)
 }
 

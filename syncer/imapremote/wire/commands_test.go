@@ -13,11 +13,23 @@ const opened = "* FLAGS (\\Seen foo)\r\n* 3 EXISTS\r\n* 0 RECENT\r\n" +
 	"* OK [PERMANENTFLAGS (\\Seen \\Deleted foo]bar \\*)] kept\r\n$ OK [READ-WRITE] open\r\n"
 
 func describeRow(r FetchRow) string {
-	text := fmt.Sprintf("%d (%s) %d %s %d %s", r.UID, r.Flags, r.Size, formatDate(r.Date), r.ModSeq, r.EmailID)
+	text := fmt.Sprintf("%d (%s) %d %s %d %s", r.UID, r.Flags, r.Size, formatDate(r.Date), r.ModSeq, nameOf(r.ContentID))
 	if r.Err != nil {
 		text += " spoiled"
 	}
 	return text
+}
+
+// nameOf is the name that a ContentID was made of, if it is one of the tests'.
+func nameOf(id mailbox.ContentID) string {
+	for _, name := range []string{"M12", "12"} {
+		for _, item := range []string{"EMAILID", "X-GM-MSGID"} {
+			if id == mailbox.NewContentID(item, []byte(name)) {
+				return item + " " + name
+			}
+		}
+	}
+	return ""
 }
 
 func fetchAll(req FetchRequest) func(x *Exchange) (string, error) {
@@ -78,7 +90,8 @@ func TestCommandsReadWhatServersAnswer(t *testing.T) {
 			`7 (\Seen $Junk) 42 "17-Jul-1996 02:44:25 -0700" 0 `},
 		{"items in any order, unknown ones between", "* 1 FETCH (X-GM-MSGID 12 RFC822.SIZE 42 X (a (b {3}\r\n)\"( \"q\\\"\")) " + date +
 			" ENVELOPE (NIL \"x\") FLAGS () UID 7 EMAILID (M12) MODSEQ (5))\r\n$ OK\r\n", fetchAll(full),
-			`7 () 42 "17-Jul-1996 02:44:25 -0700" 5 M12`},
+			`7 () 42 "17-Jul-1996 02:44:25 -0700" 5 EMAILID M12`},
+		{"Gmail's name of a message", "* 1 FETCH (X-GM-MSGID 12 UID 7 FLAGS ())\r\n$ OK\r\n", fetchAll(FetchRequest{UIDs: mailbox.UIDs(7), Flags: true, GmailID: true}), "7 () 0  0 X-GM-MSGID 12"},
 		{"an odd flag is left out", "* 1 FETCH (UID 7 FLAGS (\\Seen \\* foo]bar \"quoted\" {3}\r\nlit \x1b[m ok))\r\n$ OK\r\n", fetchAll(FetchRequest{UIDs: mailbox.UIDs(7), Flags: true}),
 			`7 (\Seen ok) 0  0 `},
 		{"odd dates are unknown", "* 1 FETCH (UID 7 INTERNALDATE NIL)\r\n* 2 FETCH (UID 8 INTERNALDATE \"31-Feb-2020 00:00:00 +0000\")\r\n* 3 FETCH (UID 9 INTERNALDATE \"soon\")\r\n$ OK\r\n",

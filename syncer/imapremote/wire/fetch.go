@@ -24,17 +24,14 @@ type FetchRequest struct {
 	// ChangedSince, if not 0, leaves out unchanged messages; requires
 	// CONDSTORE. (RFC 7162, section 3.1.4.1)
 	ChangedSince mailbox.ModSeq
-	// Flags, Size (RFC822.SIZE), Date (INTERNALDATE), ModSeq (CONDSTORE) and
-	// EmailID (OBJECTID) are the items.
-	Flags, Size, Date, ModSeq, EmailID bool
+	// Flags, Size (RFC822.SIZE), Date (INTERNALDATE), ModSeq (CONDSTORE),
+	// EmailID (OBJECTID) and GmailID (X-GM-EXT-1) are the items.
+	Flags, Size, Date, ModSeq, EmailID, GmailID bool
 }
 
 // FetchRow is one message's metadata.
 type FetchRow struct {
 	mailbox.RemoteMessage
-	// EmailID is the server's immutable name of the content, "" if not told.
-	// (RFC 8474, section 5.1)
-	EmailID string
 	// Err says which item was missing or could not be read. A date that cannot
 	// be read is no error: it is unknown.
 	Err error
@@ -93,6 +90,7 @@ func (req FetchRequest) items() string {
 		{req.Date, "INTERNALDATE"},
 		{req.ModSeq, "MODSEQ"},
 		{req.EmailID, "EMAILID"},
+		{req.GmailID, "X-GM-MSGID"},
 	} {
 		if item.wanted {
 			items = append(items, item.name)
@@ -261,7 +259,19 @@ func (c *Conn) readItem(item []byte, row *FetchRow) error {
 			return nil
 		}
 	case "EMAILID":
-		if row.EmailID, err = p.objectID(); err == nil {
+		var id string
+		if id, err = p.objectID(); err == nil {
+			if id != "" {
+				row.ContentID = mailbox.NewContentID("EMAILID", []byte(id))
+			}
+			return nil
+		}
+	case "X-GM-MSGID":
+		var n uint64
+		if n, err = p.number(math.MaxUint64); err == nil {
+			if row.ContentID == 0 {
+				row.ContentID = mailbox.NewContentID("X-GM-MSGID", strconv.AppendUint(nil, n, 10))
+			}
 			return nil
 		}
 	default:
