@@ -43,7 +43,7 @@ func writeNext(w io.Writer, m *merging) {
 	}
 	if m.isServer() {
 		account := m.into.account
-		step("Check it: mailferry merge ... --into %s --dry-run says \"Nothing is missing\".", m.into.typed)
+		step("Check it; this says \"Nothing is missing\":\n%s --dry-run", m.typed())
 		step("Keep a copy on each PC that follows the server (mailferry help configuration):\n\n[accounts.%s]\nurl   = %q\nstore = \"~/Mail/%s\"\nmode  = \"sync\"\n", tomlName(account.Name), identityURL(account), account.Name)
 		step("If the server has little space, ONE machine may move old mail to disk, once the\nothers have it (mailferry help archive):\n\nmode = \"archive\"\n\n[accounts.%s.archive]\nolder_than = \"90d\"\nleave_for  = [\"pc1\", \"pc2\"]\n", tomlName(account.Name))
 	} else if m.flags.into != "" {

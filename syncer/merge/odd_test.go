@@ -2,6 +2,7 @@ package merge_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,6 +151,27 @@ func TestASourceThatChangedSendsNoOtherMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// An upload must not begin with octets that are not the message's.
+	refused := 0
+	for _, name := range []mailbox.Name{"a"} {
+		messages, _, err := outbox.List(t.Context(), name)
+		if err != nil || len(messages) != 2 {
+			t.Fatal(messages, err)
+		}
+		for _, m := range messages {
+			body, err := outbox.Open(t.Context(), name, m.Key)
+			if errors.Is(err, merge.ErrChanged) {
+				refused++
+			} else if err != nil {
+				t.Error(err)
+			} else {
+				body.Close()
+			}
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d messages are refused, want 1", refused)
+	}
 	to := &taken{}
 	done, err := outbox.Deliver(t.Context(), to, nil, nil)
 	if err != nil || done.Messages != 1 || done.Failed != 1 || !strings.Contains(done.Failures[0].Error(), merge.ErrChanged.Error()) {
@@ -211,5 +233,25 @@ user_pref("mail.server.server2.leave_on_server", true);
 `)
 	if got := merge.PopAccounts(source); len(got) != 1 || got[0].String() != "me at pop.example.org" || !got[0].LeavesOnServer {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestDeletedIsOnlyWhatAllCopiesSayIsDeleted(t *testing.T) {
+	dir := t.TempDir()
+	other := strings.Replace(letter, "<1@x>", "<2@x>", 1)
+	put(t, filepath.Join(dir, "a", "cur", "1.M1P1.h:2,ST"), letter)
+	put(t, filepath.Join(dir, "a", "cur", "2.M1P1.h:2,T"), other)
+	put(t, filepath.Join(dir, "b", "cur", "3.M1P1.h:2,F"), letter)
+	put(t, filepath.Join(dir, "b", "cur", "4.M1P1.h:2,T"), other)
+	u := unionOf(t, filepath.Join(dir, "index"), open(t, filepath.Join(dir, "a")), open(t, filepath.Join(dir, "b")))
+	defer u.Close()
+	for _, m := range deliver(t, u) {
+		want := mailbox.NewFlags(mailbox.FlagSeen, mailbox.FlagFlagged)
+		if strings.Contains(m.text, "<2@x>") {
+			want = mailbox.NewFlags(mailbox.FlagDeleted)
+		}
+		if !m.Flags.Equal(want) {
+			t.Errorf("%s, want %s", m.Flags, want)
+		}
 	}
 }

@@ -178,17 +178,19 @@ type fetcher struct {
 
 // Receive implements mailbox.FetchSink.
 func (f *fetcher) Receive(size int64, body io.Reader) error {
-	f.size = size
+	f.size = 0
 	f.dig.reset(asIs, false, nil)
 	f.dig.to = f.to
-	f.in.Reset(io.LimitReader(body, size))
-	read := int64(0)
+	if size != mailbox.UnknownSize {
+		body = io.LimitReader(body, size)
+	}
+	f.in.Reset(body)
 	for {
 		p, err := f.in.ReadSlice('\n')
-		read += int64(len(p))
+		f.size += int64(len(p))
 		f.dig.line(p)
 		if err == io.EOF {
-			if read < size {
+			if f.size < size {
 				return io.ErrUnexpectedEOF
 			}
 			return nil
