@@ -100,7 +100,7 @@ func (r *run) archiveBox(ctx context.Context, b *box) error {
 	if len(actions) == 0 {
 		return nil
 	}
-	g, err := r.openGate(ctx, b)
+	g, err := r.openGate(ctx, b, actions)
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,9 @@ type gate struct {
 	links map[mailbox.LinkID]mailbox.Link
 }
 
-// openGate looks at server, disk and state once more.
-func (r *run) openGate(ctx context.Context, b *box) (*gate, error) {
+// openGate looks at server, disk and state once more, and makes the files of all
+// messages that want to pass durable: one barrier, not one a group.
+func (r *run) openGate(ctx context.Context, b *box, actions []plan.Action) (*gate, error) {
 	g := &gate{run: r, box: b, links: map[mailbox.LinkID]mailbox.Link{}, isFirst: true}
 	if err := g.lookAtServer(ctx); err != nil {
 		return nil, err
@@ -42,6 +43,9 @@ func (r *run) openGate(ctx context.Context, b *box) (*gate, error) {
 		return nil, err
 	}
 	g.files = files
+	if err := r.LocalMessages.Persist(ctx, b.name, keysOfLinks(actions)); err != nil {
+		return nil, &diskError{err}
+	}
 	err = r.scan(ctx, b.base.Known.ID, mailbox.Some{}, func(link *mailbox.Link) error {
 		g.links[link.ID] = *link
 		return nil
@@ -92,9 +96,6 @@ var checks = []check{
 // reported and stay on the server.
 func (g *gate) prove(ctx context.Context, group []plan.Action) ([]plan.Action, error) {
 	r := g.run
-	if err := r.LocalMessages.Persist(ctx, g.box.name, keysOfLinks(group)); err != nil {
-		return nil, &diskError{err}
-	}
 	contents, errs, err := g.readAgain(ctx, group)
 	if err != nil {
 		return nil, err

@@ -170,8 +170,8 @@ func TestGatesQuestionsComeInTheirOrder(t *testing.T) {
 	seen := calls()
 	rest := seen
 	for _, want := range []string{
-		"disk Seal", "state Commit", "disk Publish", "state Commit", "server Observe", "disk List", "state Links",
-		"disk Persist", "disk Inspect", "disk Inspect", "state Mark", "state Commit", "server Expunge", "server Observe", "state Commit",
+		"disk Seal", "state Commit", "disk Publish", "state Commit", "server Observe", "disk List", "disk Persist", "state Links",
+		"disk Inspect", "disk Inspect", "state Mark", "state Commit", "server Expunge", "server Observe", "state Commit",
 	} {
 		i := slices.Index(rest, want)
 		if i < 0 {
