@@ -40,7 +40,8 @@ type common struct {
 }
 
 // commonRows lists the messages that both mailboxes have under one UID with
-// one size and date; none if any other message has a UID of the old one's.
+// one size and date; none if any other message has a UID of the old one's, or
+// may get one: UIDNEXT never goes back. (RFC 9051, section 2.3.1.1)
 func commonRows(gone Base, fresh Remote) []common {
 	if fresh.Status.UIDValidity == 0 || fresh.Status.UIDValidity != gone.Known.Remote.UIDValidity {
 		return nil
@@ -49,6 +50,9 @@ func commonRows(gone Base, fresh Remote) []common {
 	for i := range gone.Links {
 		link := &gone.Links[i]
 		row, ok := fresh.find(link.UID)
+		if next := fresh.Status.UIDNext; next != 0 && link.UID >= next && link.Kind != mailbox.PendingUpload {
+			return nil
+		}
 		if link.UID == 0 || !ok || !row.HasSize {
 			continue
 		}

@@ -43,6 +43,11 @@ func (f Fresh) renumbered(validity mailbox.UIDValidity) Fresh {
 	return f
 }
 
+func (f Fresh) next(uid mailbox.UID) Fresh {
+	f.Remote.Status.UIDNext = uid
+	return f
+}
+
 // unproven has no header that could tell it from another mailbox.
 func (f Fresh) unproven() Fresh {
 	for i := range f.Remote.Messages {
@@ -72,6 +77,8 @@ func TestRenamesAreRecognisedByWhatIsInTheMailbox(t *testing.T) {
 		{"the most alike", bases{boxOf("A", "m1", "m2")}, freshes{freshOf("B", "m1"), freshOf("C", "m1", "m2")}, "A>C", "A>C"},
 		{"less than half", bases{boxOf("A", "m1", "m2", "m3")}, freshes{freshOf("B", "m1")}, "", ""},
 		{"half", bases{boxOf("A", "m1", "m2")}, freshes{freshOf("B", "m1")}, "A>B", "A>B"},
+		{"half, and the other UID is yet to be given", bases{boxOf("A", "m1", "m2")}, freshes{freshOf("B", "m1").next(2)}, "", "A>B"},
+		{"half, and the other is expunged", bases{boxOf("A", "m1", "m2")}, freshes{freshOf("B", "m1").next(3)}, "A>B", "A>B"},
 		{"empty", bases{boxOf("A")}, freshes{freshOf("B")}, "", ""},
 		{"INBOX", bases{boxOf("INBOX", "m1")}, freshes{freshOf("B", "m1")}, "", ""},
 		{"another UIDVALIDITY", bases{boxOf("A", "m1")}, freshes{freshOf("B", "m1").renumbered(8)}, "", "A>B"},
