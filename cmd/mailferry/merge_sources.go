@@ -179,10 +179,42 @@ func (m *merging) openTarget(ctx context.Context) error {
 	return err
 }
 
+// refuseWithin keeps the folder in --into out of the sources: they are never
+// written.
+func (m *merging) refuseWithin(dir string) error {
+	target := resolvedPath(dir)
+	for _, arg := range m.args {
+		if _, at := merge.SplitKind(arg); !config.IsURL(arg) {
+			source := resolvedPath(config.ExpandHome(at, m.app.env))
+			if below, err := filepath.Rel(source, target); err == nil && filepath.IsLocal(below) {
+				return hintedError{usagef("--into %s: it is in the source %s, and sources are never written", m.flags.into, arg), "name a folder beside it"}
+			}
+		}
+	}
+	return nil
+}
+
+// resolvedPath is a path without symbolic links, as far as it exists.
+func resolvedPath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if parent := filepath.Dir(path); parent != path {
+		return filepath.Join(resolvedPath(parent), filepath.Base(path))
+	}
+	return path
+}
+
 // openFolder opens the folder in --into as a store, and makes it one if it is
 // not there yet.
 func (m *merging) openFolder(ctx context.Context) error {
 	dir := config.ExpandHome(m.flags.into, m.app.env)
+	if err := m.refuseWithin(dir); err != nil {
+		return err
+	}
 	m.into = target{account: config.Account{Name: m.flags.into, Store: dir, Layout: "fs"}, typed: quoted(m.flags.into)}
 	marker, err := state.ReadMarker(dir)
 	if err == nil {

@@ -183,6 +183,15 @@ func (m *merging) takeLock(context.Context) error {
 	if !held {
 		return fmt.Errorf("another merge is at work: %w", state.ErrLocked)
 	}
+	// What a merge that was killed had not cleared away.
+	for _, pattern := range []string{"run-*", "readpst-*"} {
+		left, _ := filepath.Glob(filepath.Join(m.indexes, pattern))
+		for _, dir := range left {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

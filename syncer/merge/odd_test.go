@@ -2,6 +2,7 @@ package merge_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -252,6 +253,32 @@ func TestDeletedIsOnlyWhatAllCopiesSayIsDeleted(t *testing.T) {
 		}
 		if !m.Flags.Equal(want) {
 			t.Errorf("%s, want %s", m.Flags, want)
+		}
+	}
+}
+
+func TestAScanThatWasCutGoesOnWhereItWas(t *testing.T) {
+	dir := t.TempDir()
+	var copies []copied
+	for i := range 2500 {
+		copies = append(copies, copied{text: letter + strings.Repeat("x", i) + "\n"})
+	}
+	writeMaildir(t, filepath.Join(dir, "m"), copies)
+	source := open(t, filepath.Join(dir, "m"))
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := 0
+	_, err := merge.Scan(ctx, source, filepath.Join(dir, "index"), func(_ int64, messages int) {
+		if seen += messages; seen > 1500 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v", err)
+	}
+	for _, kept := range []int{1400, 2500} {
+		scanned, err := merge.Scan(t.Context(), source, filepath.Join(dir, "index"), nil)
+		if err != nil || scanned.Messages != 2500 || scanned.Kept < kept || scanned.Kept+scanned.Read != 2500 {
+			t.Fatalf("%d messages, %d kept, %d read, %v", scanned.Messages, scanned.Kept, scanned.Read, err)
 		}
 	}
 }
