@@ -218,6 +218,7 @@ func (m *merging) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		m.union.Expect(s)
 		if err := m.union.Add(s, true); err != nil {
 			return err
 		}
