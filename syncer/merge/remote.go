@@ -89,9 +89,16 @@ func hasAttribute(l mailbox.Listed, attribute string) bool {
 }
 
 func (r *remote) units(ctx context.Context, name mailbox.Name, each func(Unit) error, damage func(Damage)) error {
-	var rows []mailbox.RemoteMessage
+	// A mailbox may have a million messages: no more of each than is needed.
+	type row struct {
+		uid   mailbox.UID
+		size  int64
+		flags mailbox.Flags
+		date  mailbox.Date
+	}
+	var rows []row
 	seen, err := r.server.Observe(ctx, name, mailbox.Since{}, func(m mailbox.RemoteMessage) error {
-		rows = append(rows, m)
+		rows = append(rows, row{m.UID, m.Size, m.Flags, m.Date})
 		return nil
 	})
 	switch {
@@ -104,8 +111,8 @@ func (r *remote) units(ctx context.Context, name mailbox.Name, each func(Unit) e
 	}
 	for _, m := range rows {
 		u := Unit{
-			Key: fmt.Sprintf("%s%s%010d", name, beforeUID, m.UID), Mailbox: name, Size: m.Size, Stamp: int64(seen.Status.UIDValidity),
-			Flags: m.Flags, Date: m.Date,
+			Key: fmt.Sprintf("%s%s%010d", name, beforeUID, m.uid), Mailbox: name, Size: m.size, Stamp: int64(seen.Status.UIDValidity),
+			Flags: m.flags, Date: m.date,
 		}
 		if err := each(u); err != nil {
 			return err
