@@ -37,27 +37,34 @@ func TestMain(m *testing.M) {
 //	disk DIR                  folder, flags and subject of each message file
 //	exits CODE COMMAND...     runs a command that has to end with this code
 //
-// All of them run once against the embedded server and once against Dovecot.
+// All of them run once against the embedded server and once against Dovecot, which
+// has POP3, too, at $POP3_URL; [pop3] tells.
 func TestScripts(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
-		runScripts(t, func() (*demoServer, func(), error) {
+		runScripts(t, false, func() (scriptHost, func(), error) {
 			server, err := startDemoServer()
-			return server, func() { server.Close() }, err
+			return scriptHost{demoServer: server}, func() { server.Close() }, err
 		})
 	})
 	t.Run("dovecot", func(t *testing.T) {
 		config := synctest.DovecotConfig{Extra: "passdb {\n  driver = static\n  args = password=" + demoPassword + "\n}\n"}
-		runScripts(t, func() (*demoServer, func(), error) {
+		runScripts(t, true, func() (scriptHost, func(), error) {
 			server, err := synctest.StartDovecot("", config)
 			if err != nil {
-				return nil, nil, err
+				return scriptHost{}, nil, err
 			}
-			return &demoServer{addr: server.Addr}, func() { _ = server.Stop() }, nil
+			return scriptHost{&demoServer{addr: server.Addr}, server.POP3Addr}, func() { _ = server.Stop() }, nil
 		})
 	})
 }
 
-func runScripts(t *testing.T, start func() (server *demoServer, stop func(), err error)) {
+// scriptHost is a script's IMAP server, and where it has POP3.
+type scriptHost struct {
+	*demoServer
+	pop3 string
+}
+
+func runScripts(t *testing.T, hasPOP3 bool, start func() (server scriptHost, stop func(), err error)) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testdata", "script"),
 		Setup: func(env *testscript.Env) error {
@@ -66,13 +73,20 @@ func runScripts(t *testing.T, start func() (server *demoServer, stop func(), err
 				return err
 			}
 			env.Defer(stop)
-			env.Values["server"] = server
+			env.Values["server"] = server.demoServer
 			env.Values["start"], env.Values["other"] = start, &otherServer{}
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
 			env.Setenv("IMAP_URL", server.url())
+			env.Setenv("POP3_URL", "pop3+plain://"+demoUser+"@"+server.pop3)
 			env.Setenv("MAILFERRY_PASSWORD", demoPassword)
 			return os.Mkdir(home, 0o700)
+		},
+		Condition: func(name string) (bool, error) {
+			if name != "pop3" {
+				return false, fmt.Errorf("no condition %q", name)
+			}
+			return hasPOP3, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"imap": scriptIMAP, "other": scriptOther, "disk": scriptDisk, "exits": scriptExits},
 	})
@@ -107,10 +121,10 @@ func scriptOther(ts *testscript.TestScript, _ bool, args []string) {
 		scriptServer(ts, other.demoServer, args)
 		return
 	}
-	server, stop, err := ts.Value("start").(func() (*demoServer, func(), error))()
+	server, stop, err := ts.Value("start").(func() (scriptHost, func(), error))()
 	ts.Check(err)
 	ts.Defer(stop)
-	other.demoServer = server
+	other.demoServer = server.demoServer
 	ts.Setenv("OTHER_URL", server.url())
 }
 

@@ -257,7 +257,7 @@ func (a *Account) Observe(ctx context.Context, name mailbox.Name, _ mailbox.Sinc
 	err := a.onInbox(ctx, name, func(s *session) error {
 		s.observed = true
 		// What was numbered is read anew: the state may have been rebuilt.
-		if err := a.number(ctx, s.drop); err != nil {
+		if err := a.number(ctx, s); err != nil {
 			return err
 		}
 		rows, seen = a.describe(s.drop)
@@ -305,7 +305,7 @@ func (a *Account) onInbox(ctx context.Context, name mailbox.Name, fn func(*sessi
 			}
 		}
 		if !s.drop.numbered {
-			if err := a.number(ctx, s.drop); err != nil {
+			if err := a.number(ctx, s); err != nil {
 				return err
 			}
 		}

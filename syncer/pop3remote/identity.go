@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"mailferry/syncer/mailbox"
@@ -93,23 +94,35 @@ func (s *session) nameByBody(alike []*entry) error {
 		if err != nil {
 			return err
 		}
-		sum := hash.String()
-		times[sum]++
-		e.id = "h" + sum + "." + strconv.Itoa(times[sum])
+		name := nameOfTwins(bodyID(hash, 1))
+		times[name]++
+		e.id = bodyID(hash, times[name])
 		return nil
 	})
 }
 
+// bodyID names the nth of identical messages.
+func bodyID(hash mailbox.Hash, n int) string { return "h" + hash.String() + "." + strconv.Itoa(n) }
+
+// nameOfTwins is what the bodyIDs of identical messages have in common.
+func nameOfTwins(id string) string {
+	name, _, _ := strings.Cut(id, ".")
+	return name
+}
+
 // number gives the entries the UIDs that they had, or new ones, and remembers
 // these before anybody hears of them.
-func (a *Account) number(ctx context.Context, drop *maildrop) error {
+func (a *Account) number(ctx context.Context, s *session) error {
 	known, err := a.numbers.Numbering(ctx)
 	if err != nil {
 		return err
 	}
-	now := a.opts.Now().Unix()
-	n := numberer{drop: drop, next: max(known.Next, 1), now: now}
-	n.match(known.Messages)
+	drop := s.drop
+	n := newNumberer(drop, known, a.opts.Now().Unix())
+	if err := n.recognise(s); err != nil {
+		return err
+	}
+	n.settle()
 	if !a.opts.DryRun {
 		if err := a.numbers.Number(ctx, n.put, n.forget); err != nil {
 			return err
@@ -133,65 +146,6 @@ func (a *Account) number(ctx context.Context, drop *maildrop) error {
 // validityAt is a UIDValidity of its own for UIDs that nobody remembers.
 func validityAt(now time.Time) mailbox.UIDValidity {
 	return mailbox.UIDValidity(max(now.Unix()&(1<<32-1), 1))
-}
-
-// numberer matches a maildrop with what was numbered before.
-type numberer struct {
-	drop   *maildrop
-	next   mailbox.UID
-	now    int64
-	rows   map[mailbox.UID]mailbox.Numbered // those that are there
-	put    []mailbox.Numbered
-	forget []mailbox.UID
-}
-
-func (n *numberer) match(known []mailbox.Numbered) {
-	byID := make(map[string]mailbox.Numbered, len(known))
-	for _, row := range known {
-		byID[row.ID] = row
-	}
-	n.rows = make(map[mailbox.UID]mailbox.Numbered, len(n.drop.entries))
-	for i := range n.drop.entries {
-		e := &n.drop.entries[i]
-		row, found := byID[e.id]
-		if found && row.Size != e.size {
-			// Another message, or a server that cannot count: content decides
-			// whether the disk has it.
-			n.forget = append(n.forget, row.UID)
-			found = false
-		}
-		switch {
-		case !found:
-			row = mailbox.Numbered{UID: n.next, ID: e.id, Size: e.size, Seen: n.now}
-			n.next++
-			n.put = append(n.put, row)
-		case row.Gone != 0:
-			row.Gone = 0
-			n.put = append(n.put, row)
-		}
-		delete(byID, e.id)
-		e.uid = row.UID
-		n.rows[row.UID] = row
-	}
-	if n.drop.complete {
-		n.miss(known, byID)
-	}
-}
-
-// miss deals with what is not there any more.
-func (n *numberer) miss(known []mailbox.Numbered, missing map[string]mailbox.Numbered) {
-	for _, row := range known {
-		if _, isMissing := missing[row.ID]; !isMissing {
-			continue
-		}
-		switch {
-		case row.Gone == 0:
-			row.Gone = n.now
-			n.put = append(n.put, row)
-		case n.now-row.Gone > int64(forgottenAfter/time.Second):
-			n.forget = append(n.forget, row.UID)
-		}
-	}
 }
 
 // remember writes the headers that were read, by which a message is known

@@ -144,13 +144,19 @@ func certified(t *testing.T) (server, client *tls.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	return &tls.Config{Certificates: []tls.Certificate{pair}}, trusting(t, filepath.Join(dir, "ca.pem"))
+}
+
+// trusting trusts one authority.
+func trusting(t *testing.T, caFile string) *tls.Config {
+	t.Helper()
+	ca, err := os.ReadFile(caFile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	return &tls.Config{Certificates: []tls.Certificate{pair}}, &tls.Config{RootCAs: roots}
+	return &tls.Config{RootCAs: roots}
 }
 
 func TestNoCredentialBeforeVerifiedTLS(t *testing.T) {

@@ -51,7 +51,7 @@ func play(t testing.TB, text []byte) {
 		err = s.identify()
 	}
 	if err == nil {
-		err = a.number(t.Context(), s.drop)
+		err = a.number(t.Context(), s)
 	}
 	if err != nil {
 		return
