@@ -151,7 +151,7 @@ func networkHint(err error) string {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "is the server's name right, and this machine online? Then: "
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing answers there: are name and port right (imaps 993, imap 143), and is the server up? Then: "
+		return "nothing answers there: are name and port right (imaps 993, imap 143, pop3s 995, pop3 110), and is the server up? Then: "
 	}
 	return ""
 }

@@ -91,7 +91,7 @@ func (j job) refusePOP3(account config.Account) error {
 		{isArchive && len(limits.LeaveFor) > 0, "leave_for: machines cannot tell each other on a POP3 server what they have", "limit it otherwise: --older-than 30d, --keep-latest 100"},
 	} {
 		if row.is {
-			return hintedError{usagef("%s: %s", account.Name, row.what), row.hint}
+			return hintedError{usagef("%s", row.what), row.hint}
 		}
 	}
 	return nil
