@@ -3,6 +3,7 @@ package state
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -158,12 +159,17 @@ func (s *Store) scanAll(ctx context.Context, id mailbox.ID, each func(*mailbox.L
 }
 
 // What scanSome asks for. SQLite is told the indexes: it would rather read all.
+// A range is read downwards and left at its lower end: as a second lower bound
+// beside "uid > 0", which the index cannot do without, SQLite would not use it
+// and begin each lookup at the first UID.
 const (
-	allLinks     = " WHERE mailbox = ?"
-	oddLinks     = " INDEXED BY links_odd WHERE mailbox = ? AND (kind <> 0 OR uid = 0)"
-	linksFrom    = " INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 AND uid >= ?"
-	linksBetween = " INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 AND uid BETWEEN ? AND ?"
+	allLinks = " WHERE mailbox = ?"
+	oddLinks = " INDEXED BY links_odd WHERE mailbox = ? AND (kind <> 0 OR uid = 0)"
+	linksTo  = " INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 AND uid <= ? ORDER BY uid DESC"
 )
+
+// errBelow ends the reading of a range.
+var errBelow = errors.New("below the range")
 
 // scanSome asks the indexes. A link that fits twice is handed over once.
 func (s *Store) scanSome(ctx context.Context, id mailbox.ID, some mailbox.Some, each func(*mailbox.Link) error) error {
@@ -171,31 +177,42 @@ func (s *Store) scanSome(ctx context.Context, id mailbox.ID, some mailbox.Some, 
 		return err
 	}
 	seen := mailbox.Some{}
-	look := func(from string, args []any, fits mailbox.Some) error {
-		return s.scan(ctx, from, append([]any{int64(id)}, args...), func(link *mailbox.Link, _ uint64) error {
-			if !fits.Fits(link) {
-				return damaged("a link is not where the index has it")
+	give := func(link *mailbox.Link, fits bool) error {
+		if !fits {
+			return damaged("a link is not where the index has it")
+		}
+		if !seen.IsAll() && seen.Fits(link) {
+			return nil
+		}
+		return each(link)
+	}
+	between := func(first, last mailbox.UID) error {
+		err := s.scan(ctx, linksTo, []any{int64(id), int64(last)}, func(link *mailbox.Link, _ uint64) error {
+			if link.UID < first {
+				return errBelow
 			}
-			if !seen.IsAll() && seen.Fits(link) {
-				return nil
-			}
-			return each(link)
+			return give(link, link.UID <= last)
 		})
+		if errors.Is(err, errBelow) {
+			return nil
+		}
+		return err
 	}
 	if some.Odd {
-		if err := look(oddLinks, nil, mailbox.Some{Odd: true}); err != nil {
+		err := s.scan(ctx, oddLinks, []any{int64(id)}, func(link *mailbox.Link, _ uint64) error { return give(link, link.IsOdd()) })
+		if err != nil {
 			return err
 		}
 		seen.Odd = true
 	}
 	if some.From != 0 {
-		if err := look(linksFrom, []any{int64(some.From)}, mailbox.Some{From: some.From}); err != nil {
+		if err := between(some.From, mailbox.MaxUID); err != nil {
 			return err
 		}
 		seen.From = some.From
 	}
-	for i, r := range some.UIDs {
-		if err := look(linksBetween, []any{int64(r.First), int64(r.Last)}, mailbox.Some{UIDs: some.UIDs[i : i+1]}); err != nil {
+	for _, r := range some.UIDs {
+		if err := between(r.First, r.Last); err != nil {
 			return err
 		}
 	}

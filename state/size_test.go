@@ -113,3 +113,23 @@ func BenchmarkNoChangeRun(b *testing.B) {
 		must(b, s.Close())
 	}
 }
+
+// BenchmarkLookup reads 50 links of 200,000 by their UIDs: what a run with a
+// few changes needs.
+func BenchmarkLookup(b *testing.B) {
+	s := newWorld(b).open(b)
+	id := add(b, s, "INBOX")
+	commitAll(b, s, id, makeLinks(200_000))
+	var uids mailbox.UIDSet
+	for i := range 50 {
+		uids = uids.Append(mailbox.UID(4000*i + 3999))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		must(b, s.Scan(context.Background(), id, mailbox.Some{UIDs: uids, From: 199_990, Odd: true}, func(*mailbox.Link) error { n++; return nil }))
+		if n < 50 {
+			b.Fatal(n)
+		}
+	}
+}
