@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"mailferry/syncer/mailbox"
@@ -104,19 +103,5 @@ func (f *folder) eachName(sub string, each func(name string) error) error {
 		if err != nil {
 			return err
 		}
-	}
-}
-
-// plainPieces is piecesOf for every system.
-func plainPieces(dir *os.File) func() ([]string, error) {
-	return func() ([]string, error) {
-		entries, err := dir.ReadDir(1 << 10)
-		names := make([]string, 0, len(entries))
-		for _, entry := range entries {
-			if isMessageFile(entry.Name(), entry.Type()) {
-				names = append(names, entry.Name())
-			}
-		}
-		return names, err
 	}
 }

@@ -102,12 +102,13 @@ func (w *world) mustHave(labels []string) {
 		disk = w.lettersOnDisk()
 	}
 	for _, label := range labels {
-		text := string(letter(label))
-		if server[text] == 0 && disk[text] == 0 {
+		octets := letter(label)
+		onServer, onDisk := server[string(octets)], disk[string(octets)]
+		if onServer == 0 && onDisk == 0 {
 			w.t.Fatalf("%s is lost", label)
 		}
-		if disk[text] > 1 {
-			w.t.Fatalf("%s is on disk %d times", label, disk[text])
+		if onDisk > 1 {
+			w.t.Fatalf("%s is on disk %d times", label, onDisk)
 		}
 	}
 }

@@ -34,15 +34,12 @@ func mountCrashDisk(tb testing.TB, backing, point string) *crashDisk {
 	tb.Helper()
 	d := &crashDisk{}
 	root := &fs.LoopbackRoot{Path: backing}
-	root.NewNode = func(root *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &crashNode{LoopbackNode: fs.LoopbackNode{RootData: root}, disk: d}
-	}
 	var st syscall.Stat_t
 	if err := syscall.Stat(backing, &st); err != nil {
 		tb.Fatal(err)
 	}
 	root.Dev = uint64(st.Dev)
-	node := root.NewNode(root, nil, "", &st)
+	node := &crashNode{LoopbackNode: &fs.LoopbackNode{RootData: root}, disk: d}
 	root.RootNode = node
 	server, err := fs.Mount(point, node, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "crashdisk"}})
 	if err != nil {
@@ -109,8 +106,13 @@ func (d *crashDisk) change() syscall.Errno {
 
 // crashNode is a file or folder of a crashDisk.
 type crashNode struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	disk *crashDisk
+}
+
+// WrapChild makes a crashNode of each file and folder that turns up below.
+func (n *crashNode) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	return &crashNode{LoopbackNode: child.(*fs.LoopbackNode), disk: n.disk}
 }
 
 func (n *crashNode) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {

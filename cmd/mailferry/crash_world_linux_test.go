@@ -31,7 +31,6 @@ type crashWorld struct {
 	t      *testing.T
 	dir    string
 	binary string
-	args   []string
 	disk   *crashDisk
 	// server, other and reader are other programs at work on the servers and on
 	// disk. A server's mail is a Maildir too, and Dovecot notices what changes.

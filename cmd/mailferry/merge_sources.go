@@ -146,15 +146,18 @@ func (m *merging) selects(account config.Account) func(mailbox.Name) bool {
 // openTarget finds out what --into names and connects to it, or takes its lock.
 func (m *merging) openTarget(ctx context.Context) error {
 	if m.flags.into == "" {
-		m.mapping, _ = merge.NewMapping(m.flags.maps, m.flags.under, nil)
 		m.into = target{account: config.Account{Name: "merge"}}
+		var err error
+		if m.mapping, err = merge.NewMapping(m.flags.maps, m.flags.under, nil); err != nil {
+			return usageError{err}
+		}
 		return nil
 	}
 	loaded, err := m.app.loadConfig()
 	if err != nil {
 		return err
 	}
-	account, isAccount := loaded.Account(m.flags.into)
+	_, isAccount := loaded.Account(m.flags.into)
 	if !isAccount && !config.IsURL(m.flags.into) {
 		return m.openFolder(ctx)
 	}
@@ -163,7 +166,7 @@ func (m *merging) openTarget(ctx context.Context) error {
 		return err
 	}
 	m.into = into
-	account = m.onTop(into.account)
+	account := m.onTop(into.account)
 	if protocolKind(account) == merge.POP3 {
 		return hintedError{usagef("--into %s: a POP3 server takes no mail", m.flags.into), "use the server's IMAP address: imaps://"}
 	}

@@ -105,19 +105,6 @@ func (s *mboxScanner) run() error {
 	}
 }
 
-// dialect names what the file looks like.
-func (s *mboxScanner) dialect() string {
-	switch {
-	case s.counted && !s.unquote:
-		return "mboxcl2"
-	case s.counted:
-		return "mboxcl"
-	case s.rd:
-		return "mboxrd"
-	}
-	return "mboxo"
-}
-
 // take looks at a line, or a piece of one, that begins at s.off.
 func (s *mboxScanner) take(p []byte) {
 	at := s.off

@@ -14,7 +14,7 @@ import (
 
 // ErrNoReadpst is returned where Outlook's files cannot be read because
 // libpst's readpst is not installed.
-var ErrNoReadpst = errors.New("Outlook's PST and OST files are read with readpst, which is not installed")
+var ErrNoReadpst = errors.New("PST and OST files of Outlook are read with readpst, which is not installed")
 
 // NewOutlook makes a source of a PST or OST file. Readpst converts it into a
 // folder below dir, where the next run finds it: no two conversions are alike

@@ -1,7 +1,6 @@
 package pop3remote
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -52,7 +51,7 @@ func FuzzDate(f *testing.F) {
 			rest = rest[n:]
 		}
 		if a, b := whole.date(seen), parts.date(seen); a != b {
-			t.Error(fmt.Sprintf("%q: %+v at once, %+v in parts", header, a, b))
+			t.Errorf("%q: %+v at once, %+v in parts", header, a, b)
 		}
 	})
 }

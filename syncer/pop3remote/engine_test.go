@@ -26,7 +26,6 @@ type store struct {
 	dir     string
 	options func() pop3remote.Options
 	now     time.Time
-	quiet   bool
 }
 
 func newStore(t testing.TB, options func() pop3remote.Options) *store {

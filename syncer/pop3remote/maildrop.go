@@ -147,12 +147,3 @@ func (e *entry) setUnique(text string) {
 		e.unique = text
 	}
 }
-
-// index finds entries by their UIDs.
-func (d *maildrop) index() map[mailbox.UID]*entry {
-	index := make(map[mailbox.UID]*entry, len(d.entries))
-	for i := range d.entries {
-		index[d.entries[i].uid] = &d.entries[i]
-	}
-	return index
-}
