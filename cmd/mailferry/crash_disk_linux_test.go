@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -51,7 +52,12 @@ func mountCrashDisk(tb testing.TB, backing, point string) *crashDisk {
 
 func (d *crashDisk) unmount(tb testing.TB) {
 	tb.Helper()
-	if err := d.server.Unmount(); err != nil {
+	// The kernel lets go of a killed process's files a moment after its end.
+	err := d.server.Unmount()
+	for deadline := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(deadline); err = d.server.Unmount() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil {
 		tb.Fatalf("unmount: %v", err)
 	}
 }
