@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -285,10 +286,10 @@ func TestCrashDiskStrikesAtTheGivenChange(t *testing.T) {
 		if err := os.RemoveAll(backing + "/a"); err != nil {
 			t.Fatal(err)
 		}
-		struck := 0
-		d.arm(at, func() { struck++ })
-		if done := steps(); done != want || struck != 1 || !d.struck() {
-			t.Errorf("at %d: %d steps are done, want %d; struck %d times", at, done, want, struck)
+		var struck atomic.Int32
+		d.arm(at, func() { struck.Add(1) })
+		if done := steps(); done != want || struck.Load() != 1 || !d.struck() {
+			t.Errorf("at %d: %d steps are done, want %d; struck %d times", at, done, want, struck.Load())
 		}
 		if _, err := os.Stat(backing + "/a/h"); at <= 4 && err == nil {
 			t.Errorf("at %d: what came later had an effect", at)
