@@ -88,6 +88,9 @@ type survey struct {
 	floor mailbox.UID
 	// trouble: the answers contradict each other, so nothing is proven.
 	trouble bool
+	// plainItems: the server refused the whole question; it may have been for
+	// an item that it announces and does not know.
+	plainItems bool
 }
 
 // scan says how much of a mailbox is asked for.
@@ -114,7 +117,8 @@ func (v *survey) request(how scan) wire.FetchRequest {
 	// One name of the content is enough; Gmail's is the one that it has.
 	req := wire.FetchRequest{
 		From: 1, Flags: true, Size: true, Date: true,
-		EmailID: v.s.caps.has("OBJECTID"), GmailID: v.s.caps.has("X-GM-EXT-1") && !v.s.caps.has("OBJECTID"),
+		EmailID: !v.plainItems && v.s.caps.has("OBJECTID"),
+		GmailID: !v.plainItems && v.s.caps.has("X-GM-EXT-1") && !v.s.caps.has("OBJECTID"),
 	}
 	switch how {
 	case changes:
@@ -153,7 +157,7 @@ func (v *survey) run(wireName string, write bool) error {
 		return nil
 	}
 	if err != nil || !v.holds(how) {
-		how = everything
+		how, v.plainItems = everything, err != nil
 		v.rows = nil
 		if err := v.x.Fetch(v.request(how), v.take); err != nil {
 			return err

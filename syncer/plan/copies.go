@@ -89,8 +89,8 @@ func sameAsKnown(plans []*Plan, known []mailbox.Copy) {
 	}
 }
 
-// goneFromServer are the links whose messages plans know not to be where the
-// state has them.
+// goneFromServer are the links whose messages plans know not to be where, or as,
+// the state has them: a copy would have flags that nobody expects.
 func goneFromServer(plans []*Plan) map[mailbox.LinkID]bool {
 	gone := map[mailbox.LinkID]bool{}
 	for _, p := range plans {
@@ -99,7 +99,7 @@ func goneFromServer(plans []*Plan) map[mailbox.LinkID]bool {
 		}
 		for i := range p.Actions {
 			switch a := &p.Actions[i]; a.Kind {
-			case RemoveLocal, Upload:
+			case RemoveLocal, Upload, Download, FlagLocal:
 				gone[a.Link.ID] = true
 			case MoveLocal:
 				gone[a.Source.ID] = true
