@@ -56,7 +56,7 @@ func (s *Store) writeCommit(ctx context.Context, r *root, commit mailbox.Commit,
 		return false, err
 	}
 	if c := commit.Checkpoint; c != nil {
-		k.Remote, k.Local, k.HasRemote, k.HasLocal = c.Remote, c.Local, c.HasRemote, c.HasLocal
+		k.Remote, k.Local, k.HasRemote, k.HasLocal, k.Leaving = c.Remote, c.Local, c.HasRemote, c.HasLocal, c.Leaving
 	}
 	if k == before {
 		return false, nil

@@ -28,7 +28,7 @@ func (k *known) row() []any {
 		int64(k.ID), string(k.Name),
 		int64(k.Remote.Messages), int64(k.Remote.UIDNext), int64(k.Remote.UIDValidity), int64(k.Remote.HighestModSeq),
 		k.Local.Cur, k.Local.New, k.Local.Keywords, k.Local.Taken,
-		truth(k.HasRemote), truth(k.HasLocal), int64(k.Links), int64(k.digest),
+		presence(k.HasRemote, k.Leaving == mailbox.LeavingServer), presence(k.HasLocal, k.Leaving == mailbox.LeavingDisk), int64(k.Links), int64(k.digest),
 		k.Tally.Files, int64(k.Tally.Sum), nil,
 	}
 }
@@ -50,12 +50,39 @@ func readKnown(row []any, sum uint64) known {
 			Local:     mailbox.Stamp{Cur: n(6), New: n(7), Keywords: n(8), Taken: n(9)},
 			HasRemote: n(10) != 0,
 			HasLocal:  n(11) != 0,
+			Leaving:   leaving(n(10), n(11)),
 			Links:     int(n(12)),
 			Tally:     mailbox.Tally{Files: n(14), Sum: uint64(n(15))},
 		},
 		digest: uint64(n(13)),
 		sum:    sum,
 	}
+}
+
+// What has_remote and has_local hold besides 0, which is absent.
+const (
+	isPresent = 1
+	isLeaving = 2
+)
+
+func presence(has, leaves bool) int64 {
+	switch {
+	case leaves:
+		return isLeaving
+	case has:
+		return isPresent
+	}
+	return 0
+}
+
+func leaving(hasRemote, hasLocal int64) mailbox.Leaving {
+	switch {
+	case hasRemote == isLeaving:
+		return mailbox.LeavingServer
+	case hasLocal == isLeaving:
+		return mailbox.LeavingDisk
+	}
+	return mailbox.Staying
 }
 
 // Mailboxes lists the known mailboxes, sorted by name. ErrDamaged.

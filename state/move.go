@@ -99,7 +99,7 @@ func (s *Store) Adopt(ctx context.Context, other *Store, lookAgain bool, edit fu
 				commit.Put = nil
 			}
 		}
-		commit.Checkpoint = &mailbox.Checkpoint{Remote: known.Remote, Local: known.Local, HasRemote: known.HasRemote, HasLocal: known.HasLocal}
+		commit.Checkpoint = &mailbox.Checkpoint{Remote: known.Remote, Local: known.Local, HasRemote: known.HasRemote, HasLocal: known.HasLocal, Leaving: known.Leaving}
 		if lookAgain {
 			commit.Checkpoint.Remote = mailbox.Status{UIDValidity: known.Remote.UIDValidity}
 		}

@@ -168,6 +168,14 @@ func (r *run) changed(ctx context.Context, boxes []*box) (touched []*box, untouc
 		} else if known.HasRemote {
 			r.proveMissing(ctx, b)
 		}
+		isFresh, err := r.stay(ctx, b)
+		if err != nil {
+			return nil, 0, err
+		}
+		if isFresh {
+			touched = append(touched, b)
+			continue
+		}
 		if !b.local.Missing && known.HasLocal {
 			stamp, err := r.Local.Stamp(ctx, b.name)
 			b.localSame = err == nil && isSameStamp(known.Local, stamp)

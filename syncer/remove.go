@@ -23,6 +23,9 @@ func (r *run) removeMessages(ctx context.Context, b *box) error {
 	if err != nil {
 		return err
 	}
+	if err := r.leave(ctx, b); err != nil {
+		return err
+	}
 	var removals, expunges, moves []plan.Action
 	for _, action := range actions {
 		file, isThere := findKey(now, action.Key)

@@ -17,7 +17,7 @@ func (r *run) recogniseRenames(ctx context.Context, boxes []*box) ([]*box, error
 	for _, b := range boxes {
 		byName[b.name] = b
 		known := b.base.Known
-		isKnown := known.HasRemote && known.HasLocal
+		isKnown := known.HasRemote && known.HasLocal && known.Leaving == mailbox.Staying
 		fresh := plan.Fresh{Name: b.name, Remote: b.remote, Local: b.local}
 		switch {
 		case b.isOut:

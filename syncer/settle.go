@@ -42,7 +42,7 @@ func (r *run) settle(ctx context.Context, b *box) error {
 		checkpoint.Local = b.local.Stamp
 	}
 	known := b.base.Known
-	current := mailbox.Checkpoint{Remote: known.Remote, Local: known.Local, HasRemote: known.HasRemote, HasLocal: known.HasLocal}
+	current := mailbox.Checkpoint{Remote: known.Remote, Local: known.Local, HasRemote: known.HasRemote, HasLocal: known.HasLocal, Leaving: known.Leaving}
 	if !isSettled || checkpoint == current {
 		return nil
 	}

@@ -295,7 +295,7 @@ func (r *run) stillMissing(ctx context.Context, b *box, rest []plan.Action, lost
 	var again, done []plan.Action
 	for _, action := range rest {
 		switch {
-		case !b.pending[action.Key]: // not even tried
+		case action.Link.ID == 0: // not even tried
 			again = append(again, action)
 		case unsent[action.Key] != nil:
 			action.Link = unsent[action.Key]

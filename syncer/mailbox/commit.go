@@ -16,4 +16,5 @@ type Checkpoint struct {
 	Remote              Status
 	Local               Stamp
 	HasRemote, HasLocal bool
+	Leaving             Leaving
 }

@@ -94,12 +94,26 @@ type Known struct {
 	Local Stamp
 	// HasRemote and HasLocal say on which sides the mailbox existed.
 	HasRemote, HasLocal bool
+	// Leaving is the side whose messages are being removed because the mailbox
+	// is gone from the other.
+	Leaving Leaving
 	// Links counts the links of the mailbox.
 	Links int
 	// Tally is what a listing of the folder adds up to as long as it is what
 	// the links say: over all that have a Key, with their Local flags.
 	Tally Tally
 }
+
+// Leaving says where a mailbox's deletion has begun. As long as it has not
+// ended, a message that is missing there is no deletion by anybody else.
+type Leaving uint8
+
+// The sides that a mailbox can be leaving.
+const (
+	Staying Leaving = iota
+	LeavingDisk
+	LeavingServer
+)
 
 // Some says which of a mailbox's links are asked for: those that fit any of
 // the fields. The zero value asks for all.

@@ -240,7 +240,7 @@ func (b *stateMailbox) apply(commit mailbox.Commit, last *mailbox.LinkID) ([]mai
 	}
 	if c := commit.Checkpoint; c != nil {
 		b.known.Remote, b.known.Local = c.Remote, c.Local
-		b.known.HasRemote, b.known.HasLocal = c.HasRemote, c.HasLocal
+		b.known.HasRemote, b.known.HasLocal, b.known.Leaving = c.HasRemote, c.HasLocal, c.Leaving
 	}
 	seen := map[mailbox.UID]bool{}
 	for _, link := range b.links {

@@ -80,11 +80,12 @@ var baseCases = []struct {
 			Local:     mailbox.Stamp{Cur: 1, New: -2, Keywords: 3, Taken: 1<<63 - 1},
 			HasRemote: true, HasLocal: true,
 		}
-		for _, want := range []mailbox.Checkpoint{checkpoint, {}, {HasRemote: true}, {HasLocal: true}} {
+		for _, want := range []mailbox.Checkpoint{checkpoint, {}, {HasRemote: true}, {HasLocal: true},
+			{HasRemote: true, HasLocal: true, Leaving: mailbox.LeavingDisk}, {HasRemote: true, HasLocal: true, Leaving: mailbox.LeavingServer}} {
 			c.commit(mailbox.Commit{Mailbox: id, Checkpoint: &want})
 			c.again()
 			got := c.mailboxes()[0]
-			if got.Remote != want.Remote || got.Local != want.Local || got.HasRemote != want.HasRemote || got.HasLocal != want.HasLocal {
+			if got.Remote != want.Remote || got.Local != want.Local || got.HasRemote != want.HasRemote || got.HasLocal != want.HasLocal || got.Leaving != want.Leaving {
 				c.Errorf("got %+v, want %+v", got, want)
 			}
 		}
