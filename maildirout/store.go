@@ -53,6 +53,8 @@ type Options struct {
 	// Random is part of new keys; nil is crypto/rand.Reader. It is read by
 	// one goroutine at a time.
 	Random io.Reader
+	// ReadOnly: nothing is written, so the disk need not be writable.
+	ReadOnly bool
 	// Log; nil discards.
 	Log *slog.Logger
 }
@@ -102,8 +104,10 @@ func Open(opts Options) (*Store, error) {
 	if opts.Layout != FS && opts.Layout != MaildirPP {
 		return nil, fmt.Errorf("open store %s: unknown layout %q", opts.Dir, opts.Layout)
 	}
-	if err := checkWritable(opts.Dir); err != nil {
-		return nil, fmt.Errorf("open store %s: not writable: %w", opts.Dir, err)
+	if !opts.ReadOnly {
+		if err := checkWritable(opts.Dir); err != nil {
+			return nil, fmt.Errorf("open store %s: not writable: %w", opts.Dir, err)
+		}
 	}
 	root, err := os.OpenRoot(opts.Dir)
 	if err != nil {

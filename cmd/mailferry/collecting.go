@@ -129,7 +129,7 @@ func (c *collecting) open(ctx context.Context) (_ *restore.Collector, err error)
 	if err != nil {
 		return nil, err
 	}
-	if c.both.disk, err = openDisk(c.app, account, account.Store); err != nil {
+	if c.both.disk, err = openDisk(c.app, account, account.Store, c.flags.dryRun); err != nil {
 		return nil, err
 	}
 	if err := c.both.openRemote(ctx, c.app, c.server.account, true); err != nil {

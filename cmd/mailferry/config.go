@@ -39,18 +39,34 @@ type accountObject struct {
 	Connections int      `json:"connections"`
 }
 
+// reportMistakes prints each error of a configuration once: a variable may be
+// wrong for all accounts.
+func (a *app) reportMistakes(err error) error {
+	errs := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		errs = joined.Unwrap()
+	}
+	told := map[string]bool{}
+	for _, err := range errs {
+		if text := err.Error(); !told[text] {
+			told[text] = true
+			a.console.Error(text, config.HintOf(err))
+		}
+	}
+	if a.flags.json {
+		ui.WriteJSON(a.out(), map[string]any{
+			"type": "summary", "schema_version": ui.SchemaVersion, "command": "config check", "accounts": 0,
+			"errors": len(told), "exit_code": exitUsage,
+		})
+	}
+	return status(exitUsage)
+}
+
 // checkConfig prints every error, or the accounts as they are understood.
 func (a *app) checkConfig() error {
 	loaded, err := a.loadConfig()
 	if err != nil {
-		errs := []error{err}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			errs = joined.Unwrap()
-		}
-		for _, err := range errs {
-			a.console.Error(err.Error(), config.HintOf(err))
-		}
-		return status(exitUsage)
+		return a.reportMistakes(err)
 	}
 	accounts := loaded.Accounts()
 	if a.flags.json {

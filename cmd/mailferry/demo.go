@@ -127,7 +127,7 @@ func (d *demo) show(ctx context.Context) error {
 	if err := d.sync(ctx); err != nil {
 		return err
 	}
-	if d.disk, err = openDisk(d.app, config.Account{Layout: "fs"}, d.dir); err != nil {
+	if d.disk, err = openDisk(d.app, config.Account{Layout: "fs"}, d.dir, false); err != nil {
 		return err
 	}
 	defer d.disk.Close()

@@ -226,6 +226,15 @@ func TestReadOnlyDiskIsReported(t *testing.T) {
 exec "$FERRY" ` + command + ` "$URL" "$STORE"`)
 		o.exits(exitFailed).says("read-only", "hint:")
 	}
+	// To look needs no right to write: there is a new message and a deletion.
+	for command, code := range map[string]int{
+		`sync "$URL" "$STORE" --dry-run`: exitDone, `backup "$URL" "$STORE" --dry-run`: exitDone,
+		`verify "$STORE"`: exitDifferent, `verify "$STORE" --offline`: exitDone,
+		`export "$STORE" --format mbox "$HOME/exported"`: exitDone, `status "$STORE"`: exitDone, `undo "$STORE" --dry-run`: exitDone,
+	} {
+		w.inNamespace(`mount --bind "$STORE" "$STORE" && mount -o remount,bind,ro "$STORE" || exit 99
+exec "$FERRY" ` + command).exits(code)
+	}
 	w.untouched(want)
 	w.sync().exits(exitDone)
 	w.intact(want)

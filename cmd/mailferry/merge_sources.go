@@ -236,7 +236,7 @@ func (m *merging) openFolder(ctx context.Context) error {
 		return err
 	}
 	if _, err := os.Stat(dir); err == nil && !readOnly {
-		if m.both.disk, err = openDisk(m.app, m.into.account, dir); err != nil {
+		if m.both.disk, err = openDisk(m.app, m.into.account, dir, false); err != nil {
 			return err
 		}
 	}

@@ -87,7 +87,7 @@ func (m *moving) openStore(ctx context.Context) (err error) {
 	}
 	account.Layout = marker.Layout
 	m.both = &sides{role: roleTo}
-	if m.both.disk, err = openDisk(m.app, account, account.Store); err != nil {
+	if m.both.disk, err = openDisk(m.app, account, account.Store, m.flags.dryRun); err != nil {
 		return err
 	}
 	m.traits, err = readTraits(m.store)

@@ -124,7 +124,7 @@ func (r *restoring) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	r.both = &sides{role: roleTo}
-	if r.both.disk, err = openDisk(r.app, account, account.Store); err != nil {
+	if r.both.disk, err = openDisk(r.app, account, account.Store, r.flags.dryRun); err != nil {
 		return err
 	}
 	r.traits, err = readTraits(r.store)

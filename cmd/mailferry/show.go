@@ -68,7 +68,7 @@ func (a *app) show(ctx context.Context, t target, wanted string, selects func(ma
 	}
 	both := &sides{}
 	var err error
-	if both.disk, err = openDisk(a, t.account, t.account.Store); err != nil {
+	if both.disk, err = openDisk(a, t.account, t.account.Store, true); err != nil {
 		return err
 	}
 	defer both.Close()

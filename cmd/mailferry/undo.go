@@ -87,7 +87,7 @@ func (a *app) putBack(ctx context.Context, t target, since time.Time, dryRun boo
 	if _, err := os.Stat(t.account.Store); err != nil {
 		return nil, err
 	}
-	disk, err := openDisk(a, t.account, t.account.Store)
+	disk, err := openDisk(a, t.account, t.account.Store, dryRun)
 	if err != nil {
 		return nil, err
 	}

@@ -122,21 +122,22 @@ func (s *sides) openLocal(ctx context.Context, a *app, account config.Account, f
 		}
 		dir = s.scratch
 	}
-	s.disk, err = openDisk(a, account, dir)
+	s.disk, err = openDisk(a, account, dir, flags.dryRun)
 	return err
 }
 
-func openDisk(a *app, account config.Account, dir string) (*maildirout.Store, error) {
+func openDisk(a *app, account config.Account, dir string, readOnly bool) (*maildirout.Store, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
 	}
 	return maildirout.Open(maildirout.Options{
-		Dir:    dir,
-		Layout: maildirout.Layout(account.Layout),
-		Now:    time.Now,
-		Host:   host,
-		Log:    a.log,
+		Dir:      dir,
+		Layout:   maildirout.Layout(account.Layout),
+		Now:      time.Now,
+		Host:     host,
+		ReadOnly: readOnly,
+		Log:      a.log,
 	})
 }
 
@@ -152,11 +153,11 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 	if auth == "auto" && len(account.TokenCommand) > 0 {
 		auth = "xoauth2"
 	}
-	dialer := wire.Dialer{Addr: address(account), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel}
+	log := a.log.With("account", account.Name)
+	dialer := wire.Dialer{Addr: address(account), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel, Log: log}
 	if account.BWLimit > 0 {
 		dialer.Limiter, dialer.ReadBuffer = limiter(ctx, account.BWLimit), ahead(account.BWLimit)
 	}
-	log := a.log.With("account", account.Name)
 	if account.Server.Protocol == pop3 {
 		err = s.openPOP3(ctx, account, pop3remote.Options{
 			Dialer: dialer, User: account.Server.User, Auth: auth,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -59,11 +60,12 @@ type Conn struct {
 
 	in     *reader
 	parser parser
-	packed *packed // nil without COMPRESS
-	shown  []byte  // checked answers that the control plane has not read yet
-	exists uint32  // messages in the selected mailbox
-	strays int     // unsolicited answers in a row
-	tags   int     // commands of the data plane so far
+	packed *packed      // nil without COMPRESS
+	shown  []byte       // checked answers that the control plane has not read yet
+	exists uint32       // messages in the selected mailbox
+	strays int          // unsolicited answers in a row
+	log    *slog.Logger // nil: nothing is traced
+	tags   int          // commands of the data plane so far
 	flags  map[string]mailbox.Flags
 }
 
@@ -75,6 +77,7 @@ func newConn(addr string, base, stream net.Conn, d Dialer) *Conn {
 		timeout: d.Timeout,
 		limits:  d.Limits.withDefaults(),
 		limiter: d.Limiter,
+		log:     d.Log,
 		done:    make(chan struct{}),
 		flags:   map[string]mailbox.Flags{},
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -49,6 +50,9 @@ type Dialer struct {
 	// ReadBuffer is how many octets the system may receive ahead of us, without
 	// Limiter knowing. 0: as many as it likes.
 	ReadBuffer int
+	// Log, if not nil, is told each command of the data plane and its answer, at
+	// slog.LevelDebug.
+	Log *slog.Logger
 }
 
 // Limits caps what a server can make the client hold. Zero fields are the

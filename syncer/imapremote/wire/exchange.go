@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"strconv"
+	"time"
 
 	"mailferry/syncer/mailbox"
 )
@@ -43,6 +44,7 @@ type command struct {
 
 	answered bool
 	result   statusText
+	begun    time.Time // where commands are traced
 	refusal  *mailbox.ServerError
 }
 
@@ -70,6 +72,7 @@ func (x *Exchange) begin(cmd *command, arguments ...argument) error {
 	x.c.tags++
 	cmd.tag = "mf" + strconv.Itoa(x.c.tags)
 	x.pending = append(x.pending, cmd)
+	x.c.traceBegin(cmd, arguments)
 	x.out.WriteString(cmd.tag)
 	x.out.WriteByte(' ')
 	x.out.WriteString(cmd.name)
@@ -213,6 +216,7 @@ func (x *Exchange) tagged(a answer) error {
 		return fmt.Errorf("%w: %s is answered %.20q", mailbox.ErrProtocol, cmd.name, kind)
 	}
 	cmd.answered = true
+	x.c.traceEnd(cmd, kind)
 	x.pending = append(x.pending[:i], x.pending[i+1:]...)
 	x.c.strays = 0
 	x.c.in.stopAt = 0
