@@ -43,11 +43,12 @@ fuzz: ## every fuzz target for FUZZTIME
 	  done; \
 	done
 
-cross: ## that it builds wherever it is released
+cross: ## that it builds wherever it is released, and on Windows the tests, too
 	@set -e; for platform in $(PLATFORMS); do \
 	  echo "== $$platform"; \
 	  CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -o /dev/null ./cmd/mailferry; \
 	done
+	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 
 clean: ## what the other targets leave behind
 	rm -rf mailferry dist

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -72,10 +71,6 @@ func watchMemory(pid int) (peak func() int64) {
 func (w *world) plantFile(base string, write func(*bufio.Writer)) {
 	w.t.Helper()
 	folder := filepath.Join(w.user.Maildir, "cur")
-	stat, err := os.Stat(folder)
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	path := filepath.Join(folder, base)
 	file, err := os.Create(path)
 	if err != nil {
@@ -89,8 +84,7 @@ func (w *world) plantFile(base string, write func(*bufio.Writer)) {
 	if err := file.Close(); err != nil {
 		w.t.Fatal(err)
 	}
-	owner := stat.Sys().(*syscall.Stat_t)
-	if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+	if err := ownedLike(folder, path); err != nil {
 		w.t.Fatal(err)
 	}
 }
