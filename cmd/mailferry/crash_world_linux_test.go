@@ -31,7 +31,10 @@ type crashWorld struct {
 	t      *testing.T
 	dir    string
 	binary string
-	disk   *crashDisk
+	// point is where the program sees now/disk; disk is what is mounted there,
+	// or nil.
+	point string
+	disk  *crashDisk
 	// server, other and reader are other programs at work on the servers and on
 	// disk. A server's mail is a Maildir too, and Dovecot notices what changes.
 	server, other, reader *synctest.Maildir
@@ -41,6 +44,19 @@ type crashWorld struct {
 const standaloneIMAP = "/usr/lib/dovecot/imap"
 
 func newCrashWorld(t *testing.T) *crashWorld {
+	t.Helper()
+	w := newServedWorld(t)
+	w.point = filepath.Join(w.dir, "mnt")
+	w.ok(os.Mkdir(w.point, 0o755))
+	w.configure(func(name string) string {
+		return "tunnel = [" + strconv.Quote(standaloneIMAP) + ", \"-c\", " + strconv.Quote(w.serverConfig(name)) + "]"
+	})
+	return w
+}
+
+// newServedWorld is a crashWorld without a crashDisk and without a
+// configuration, but with the servers' own.
+func newServedWorld(t *testing.T) *crashWorld {
 	t.Helper()
 	if _, err := os.Stat(standaloneIMAP); err != nil {
 		t.Fatalf("tests need Dovecot (apt-get install dovecot-imapd): %v", err)
@@ -65,27 +81,29 @@ func newCrashWorld(t *testing.T) *crashWorld {
 	if err := os.Chmod(w.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"now/disk", "now/server", "now/other", "mnt", "config/mailferry", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(w.dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	w.point = filepath.Join(dir, "now", "disk")
+	for _, name := range []string{"now/disk", "now/server", "now/other", "config/mailferry", "tmp"} {
+		w.ok(os.MkdirAll(filepath.Join(w.dir, name), 0o755))
 	}
-	tunnel := func(name string) string {
-		conf := filepath.Join(w.dir, name+".conf")
+	for _, name := range []string{"server", "other"} {
 		text := fmt.Sprintf("log_path=/dev/null\nmail_location=maildir:%s\nssl=no\nmail_uid=%d\nmail_gid=%d\nfirst_valid_uid=1\n",
 			filepath.Join(w.dir, "now", name), serverUID(), serverUID())
-		if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return "[" + strconv.Quote(standaloneIMAP) + ", \"-c\", " + strconv.Quote(conf) + "]"
-	}
-	config := "[accounts.home]\nstore = " + strconv.Quote(w.store()) + "\ntunnel = " + tunnel("server") +
-		"\n[accounts.other]\nstore = " + strconv.Quote(filepath.Join(w.dir, "mnt", "other")) + "\ntunnel = " + tunnel("other") + "\n"
-	if err := os.WriteFile(filepath.Join(w.dir, "config", "mailferry", "config.toml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
+		w.ok(os.WriteFile(w.serverConfig(name), []byte(text), 0o644))
 	}
 	w.ownServer()
 	return w
+}
+
+// serverConfig is the path of a server's configuration.
+func (w *crashWorld) serverConfig(name string) string { return filepath.Join(w.dir, name+".conf") }
+
+// configure writes the program's configuration; reach is the line that says how
+// a server is reached.
+func (w *crashWorld) configure(reach func(server string) string) {
+	w.t.Helper()
+	text := "[accounts.home]\nstore = " + strconv.Quote(w.store()) + "\n" + reach("server") +
+		"\n[accounts.other]\nstore = " + strconv.Quote(filepath.Join(w.point, "other")) + "\n" + reach("other") + "\n"
+	w.ok(os.WriteFile(filepath.Join(w.dir, "config", "mailferry", "config.toml"), []byte(text), 0o600))
 }
 
 // serverUID owns the server's mail: Dovecot refuses to serve root's.
@@ -96,7 +114,7 @@ func serverUID() int {
 	return 5000
 }
 
-func (w *crashWorld) store() string { return filepath.Join(w.dir, "mnt", "mail") }
+func (w *crashWorld) store() string { return filepath.Join(w.point, "mail") }
 
 // folder makes a mailbox on the server or a folder on disk.
 func (w *crashWorld) folder(m *synctest.Maildir, name mailbox.Name) {
@@ -145,7 +163,11 @@ func (w *crashWorld) reset() {
 // mounted does something while the crashDisk is there.
 func (w *crashWorld) mounted(do func()) {
 	w.t.Helper()
-	w.disk = mountCrashDisk(w.t, filepath.Join(w.dir, "now", "disk"), filepath.Join(w.dir, "mnt"))
+	if w.point == filepath.Join(w.dir, "now", "disk") {
+		do()
+		return
+	}
+	w.disk = mountCrashDisk(w.t, filepath.Join(w.dir, "now", "disk"), w.point)
 	defer w.disk.unmount(w.t)
 	do()
 }
@@ -164,23 +186,17 @@ func (w *crashWorld) run(arm func(d *crashDisk, kill func()), args ...string) cr
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, w.binary, args...)
-	cmd.Dir = w.dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "USER=home", "TMPDIR=" + filepath.Join(w.dir, "tmp"),
-		"XDG_STATE_HOME=" + filepath.Join(w.dir, "mnt", "state"), "XDG_CONFIG_HOME=" + filepath.Join(w.dir, "config"),
-		"XDG_CACHE_HOME=" + filepath.Join(w.dir, "mnt", "cache"),
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd := w.program(ctx, &output, args...)
 	started := make(chan int, 1)
-	arm(w.disk, func() {
-		// Of our own process nothing but the kill may take effect.
-		pid := <-started
-		started <- pid
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	})
+	if w.disk != nil {
+		arm(w.disk, func() {
+			// Of our own process nothing but the kill may take effect.
+			pid := <-started
+			started <- pid
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		})
+	}
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -195,7 +211,25 @@ func (w *crashWorld) run(arm func(d *crashDisk, kill func()), args ...string) cr
 			w.t.Fatal("a tunnel outlives the program")
 		}
 	}
-	return crashRun{cmd.ProcessState.ExitCode(), w.disk.changes(), w.disk.struck(), output.String()}
+	r := crashRun{code: cmd.ProcessState.ExitCode(), output: output.String()}
+	if w.disk != nil {
+		r.changes, r.struck = w.disk.changes(), w.disk.struck()
+	}
+	return r
+}
+
+// program prepares a run of the program.
+func (w *crashWorld) program(ctx context.Context, output *bytes.Buffer, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, w.binary, args...)
+	cmd.Dir = w.dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "USER=home", "TMPDIR=" + filepath.Join(w.dir, "tmp"),
+		"XDG_STATE_HOME=" + filepath.Join(w.point, "state"), "XDG_CONFIG_HOME=" + filepath.Join(w.dir, "config"),
+		"XDG_CACHE_HOME=" + filepath.Join(w.point, "cache"), "MAILFERRY_PASSWORD=" + synctest.Password,
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stdout, cmd.Stderr = output, output
+	return cmd
 }
 
 // isAtWork reports whether a process of the group runs; those that ended and

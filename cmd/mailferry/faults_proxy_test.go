@@ -20,6 +20,10 @@ type proxy struct {
 	// direction before every connection is cut; negative: no limit.
 	downBudget, upBudget int64
 	cuts                 int
+	// down and up are the octets that passed since count.
+	down, up int64
+	// refuses says that a cut lasts: nobody is let in any more.
+	refuses, isDown bool
 	// line, if not nil, sees each line of the server and tells what is passed
 	// on; cut ends the connection behind it.
 	line func(line string) (pass string, cut bool)
@@ -73,6 +77,23 @@ func (p *proxy) setCommand(command func(string) string) {
 	p.command = command
 }
 
+// refuse has the next cut last until it is called again.
+func (p *proxy) refuse(refuses bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuses, p.isDown = refuses, false
+}
+
+// count returns the octets that passed in either direction since it was last
+// called.
+func (p *proxy) count() (down, up int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	down, up = p.down, p.up
+	p.down, p.up = 0, 0
+	return down, up
+}
+
 // cutCount tells how often the line was cut.
 func (p *proxy) cutCount() int {
 	p.mu.Lock()
@@ -92,30 +113,33 @@ func (p *proxy) accept() {
 			continue
 		}
 		p.mu.Lock()
+		isDown := p.isDown
 		p.conns[client], p.conns[server] = struct{}{}, struct{}{}
-		p.mu.Unlock()
-		p.mu.Lock()
 		line, command := p.line, p.command
 		p.mu.Unlock()
+		if isDown {
+			_, _ = client.Close(), server.Close()
+			continue
+		}
 		p.running.Go(func() {
 			if command != nil {
 				passLines(server, client, func(line string) (string, bool) { return command(line), false })
 			} else {
-				p.pass(server, client, &p.upBudget)
+				p.pass(server, client, &p.upBudget, &p.up)
 			}
 		})
 		p.running.Go(func() {
 			if line != nil {
 				passLines(client, server, line)
 			} else {
-				p.pass(client, server, &p.downBudget)
+				p.pass(client, server, &p.downBudget, &p.down)
 			}
 		})
 	}
 }
 
 // pass copies octets until the budget is used up; then all is cut.
-func (p *proxy) pass(to, from net.Conn, budget *int64) {
+func (p *proxy) pass(to, from net.Conn, budget, passed *int64) {
 	defer to.Close()
 	defer from.Close()
 	buffer := make([]byte, 16<<10)
@@ -130,9 +154,11 @@ func (p *proxy) pass(to, from net.Conn, budget *int64) {
 			n = int(*budget)
 			p.cuts++
 			p.downBudget, p.upBudget = -1, -1
+			p.isDown = p.refuses
 		} else if *budget >= 0 {
 			*budget -= int64(n)
 		}
+		*passed += int64(n)
 		p.mu.Unlock()
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// mailFront is an IMAP server on a socket that costs little: it answers the
+// login itself and hands the connection to a standalone Dovecot, whose
+// configuration is chosen by the user's name. It knows when all of them ended,
+// so that their mail can be replaced.
+type mailFront struct {
+	addr   string
+	config func(user string) string
+
+	listener net.Listener
+	running  sync.WaitGroup
+	serving  sync.WaitGroup
+}
+
+func newMailFront(t testing.TB, config func(user string) string) *mailFront {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &mailFront{addr: listener.Addr().String(), config: config, listener: listener}
+	f.running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			f.serving.Go(func() { f.serve(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		f.running.Wait()
+	})
+	return f
+}
+
+// rest waits until no server is at work.
+func (f *mailFront) rest() { f.serving.Wait() }
+
+func (f *mailFront) serve(conn net.Conn) {
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	tag, user := f.letIn(conn, r)
+	if user == "" {
+		return
+	}
+	cmd := exec.Command(standaloneIMAP, "-c", f.config(user))
+	cmd.Env = []string{"USER=" + user, "HOME=/nonexistent"}
+	toServer, in, err := os.Pipe()
+	if err != nil {
+		return
+	}
+	out, fromServer, err := os.Pipe()
+	if err != nil {
+		return
+	}
+	cmd.Stdin, cmd.Stdout = toServer, fromServer
+	err = cmd.Start()
+	_, _ = toServer.Close(), fromServer.Close()
+	defer out.Close()
+	if err != nil {
+		_ = in.Close()
+		return
+	}
+	answers := bufio.NewReader(out)
+	greeting, _ := answers.ReadString('\n')
+	_, capabilities, _ := strings.Cut(greeting, "[")
+	fmt.Fprintf(conn, "%s OK [%s", tag, capabilities)
+	var up sync.WaitGroup
+	up.Go(func() {
+		_, _ = io.Copy(in, r)
+		_ = in.Close()
+	})
+	_, _ = io.Copy(conn, answers)
+	// Whoever hung up gets no answers, but the commands that arrived are carried out.
+	_, _ = io.Copy(io.Discard, answers)
+	_ = conn.Close()
+	up.Wait()
+	_ = cmd.Wait()
+}
+
+// letIn answers what comes before a login, and returns the login's tag.
+func (f *mailFront) letIn(conn net.Conn, r *bufio.Reader) (tag, user string) {
+	const before = "CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN"
+	fmt.Fprintf(conn, "* OK [%s] ready\r\n", before)
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return "", ""
+		}
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 4 && words[1] == "AUTHENTICATE":
+			text, _ := base64.StdEncoding.DecodeString(words[3])
+			if parts := strings.Split(string(text), "\x00"); len(parts) == 3 {
+				return words[0], parts[1]
+			}
+			return "", ""
+		case len(words) == 2 && words[1] == "CAPABILITY":
+			fmt.Fprintf(conn, "* %s\r\n%s OK done\r\n", before, words[0])
+		case len(words) > 1:
+			fmt.Fprintf(conn, "%s BAD not now\r\n", words[0])
+		default:
+			return "", ""
+		}
+	}
+}

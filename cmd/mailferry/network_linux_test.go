@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// networkWorld is a crashWorld whose servers are reached through a bad network,
+// and whose disk is good.
+type networkWorld struct {
+	*crashWorld
+	front *mailFront
+	proxy *proxy
+}
+
+func newNetworkWorld(t *testing.T) *networkWorld {
+	t.Helper()
+	w := &networkWorld{crashWorld: newServedWorld(t)}
+	w.front = newMailFront(t, w.serverConfig)
+	w.proxy = newProxy(t, w.front.addr)
+	w.configure(func(server string) string { return `url = "imap+plain://` + server + "@" + w.proxy.addr + `"` })
+	return w
+}
+
+// run runs the program, and waits until the servers have ended, too.
+func (w *networkWorld) run(args ...string) crashRun {
+	w.t.Helper()
+	r := w.crashWorld.run(atRest, args...)
+	w.proxy.hangUp()
+	w.front.rest()
+	return r
+}
+
+// sessions are the scenarios whose connections are cut.
+var networkSessions = []string{
+	"pull", "push", "flags both ways", "deletions from the server", "deletions from the disk",
+	"archive", "restore", "moved on disk", "renamed on disk", "everything at once",
+}
+
+// verdicts count what came of it when a run was disturbed.
+type verdicts struct{ tried, lost, duplicated, stuck, wrong atomic.Int64 }
+
+func (v *verdicts) String() string {
+	return fmt.Sprintf("%d tried: %d lost, %d duplicated, %d stuck, %d otherwise wrong",
+		v.tried.Load(), v.lost.Load(), v.duplicated.Load(), v.stuck.Load(), v.wrong.Load())
+}
+
+// judge compares what there is with what there has to be.
+func (v *verdicts) judge(got, want []string) string {
+	v.tried.Add(1)
+	text := difference(got, want)
+	switch {
+	case text == "":
+	case strings.Contains(text, "missing:"):
+		v.lost.Add(1)
+	default:
+		v.duplicated.Add(1)
+	}
+	return text
+}
+
+// TestCutAfterAnyOctetOneRerunMakesItGood cuts all connections of a run after
+// one of its octets, in either direction, and asks that one rerun leaves on both
+// sides what the run would have left; so does the run itself if it exits with 0.
+// Some cuts last until the run has ended. MAILFERRY_CUTS octets of each session
+// and direction are tried, chosen by MAILFERRY_SEED; with MAILFERRY_LONG 1,500,
+// which are all of most sessions.
+func TestCutAfterAnyOctetOneRerunMakesItGood(t *testing.T) {
+	cuts := 1
+	if os.Getenv("MAILFERRY_LONG") != "" {
+		cuts = 1500
+	}
+	cuts = crashNumber(t, "MAILFERRY_CUTS", cuts)
+	seed := crashNumber(t, "MAILFERRY_SEED", 1)
+	var all verdicts
+	t.Run("sessions", func(t *testing.T) {
+		for i, s := range crashScenarios() {
+			if !slices.Contains(networkSessions, s.name) {
+				continue
+			}
+			for _, isUp := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, upwards is %v", s.name, isUp), func(t *testing.T) {
+					t.Parallel()
+					random := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+					tryCuts(t, s, isUp, cuts, random, &all)
+					if t.Failed() {
+						t.Logf("MAILFERRY_SEED=%d", seed)
+					}
+				})
+			}
+		}
+	})
+	t.Logf("cuts: %v", &all)
+}
+
+// staysDown is one of how many cuts that last: such a run waits before it gives up.
+const staysDown = 40
+
+func tryCuts(t *testing.T, s crashScenario, isUp bool, cuts int, random *rand.Rand, all *verdicts) {
+	w := newNetworkWorld(t)
+	s.prepare(w.crashWorld)
+	w.front.rest()
+	w.proxy.count()
+	if r := w.run(s.command...); r.code != exitDone {
+		t.Fatalf("the run alone: exit code %d\n%s", r.code, r.output)
+	}
+	down, up := w.proxy.count()
+	want := w.isThere()
+	octets := down
+	if isUp {
+		octets = up
+	}
+	at := random.Perm(int(octets))
+	at = at[:min(len(at), cuts)]
+	begun := time.Now()
+	for n, k := range at {
+		w.cutAt(int64(k), isUp, n%staysDown == staysDown/2, want, s.command, all)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d octets, %d cuts, %.1f a second", octets, len(at), float64(len(at))/time.Since(begun).Seconds())
+}
+
+// cutAt runs the scenario, cuts it after so many octets, and runs it again.
+func (w *networkWorld) cutAt(k int64, isUp, stays bool, want []string, args []string, all *verdicts) {
+	w.t.Helper()
+	w.reset()
+	down, up := k, int64(-1)
+	if isUp {
+		down, up = -1, k
+	}
+	w.proxy.arm(down, up)
+	w.proxy.refuse(stays)
+	first := w.run(args...)
+	w.proxy.arm(-1, -1)
+	w.proxy.refuse(false)
+	label := fmt.Sprintf("cut after octet %d, upwards is %v, for good is %v: exit code %d", k, isUp, stays, first.code)
+	switch first.code {
+	case exitDone:
+		if d := difference(w.isThere(), want); d != "" {
+			all.wrong.Add(1)
+			w.t.Errorf("%s, and yet%s\n%s", label, d, first.output)
+		}
+	case exitPartly, exitTemporary:
+	default:
+		all.wrong.Add(1)
+		w.t.Errorf("%s\n%s", label, first.output)
+	}
+	second := w.run(args...)
+	if d := all.judge(w.isThere(), want); d != "" {
+		w.t.Errorf("%s; after a rerun:%s\nthe first run said\n%s\nthe second\n%s", label, d, first.output, second.output)
+	}
+	if second.code != exitDone {
+		all.stuck.Add(1)
+		w.t.Errorf("%s; the rerun's exit code is %d\n%s\nthe first run said\n%s", label, second.code, second.output, first.output)
+	}
+}
