@@ -50,7 +50,7 @@ func (c *collecting) run(ctx context.Context) int {
 		again += " --from " + quoted(c.from)
 	}
 	end := ui.Summary{Summary: summary, Account: c.source.account.Name, Command: "stragglers", DryRun: c.flags.dryRun}
-	return c.app.finish(out, c.report, again, end, started, err)
+	return c.app.finish(out, c.report, again, end, started, err).ExitCode
 }
 
 func (c *collecting) collect(ctx context.Context) (syncer.Summary, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/monitor"
 	"mailferry/syncer"
 )
 
@@ -18,21 +19,27 @@ func (a *app) preSync(ctx context.Context, account config.Account, command strin
 	return a.hook(ctx, "pre_sync", account.Hooks.PreSync, hookVariables(account, command))
 }
 
-// postSync runs when something has changed, and is told how much.
-func (a *app) postSync(ctx context.Context, account config.Account, command string, s syncer.Summary) error {
+// postSync runs when something has changed, and is told how much and which
+// files.
+func (a *app) postSync(ctx context.Context, account config.Account, command string, s syncer.Summary, changed *changes) error {
 	variables := hookVariables(account, command)
-	for _, count := range []struct {
-		name  string
-		value int
-	}{
-		{"DOWNLOADED", s.Downloaded}, {"UPLOADED", s.Uploaded},
-		{"FLAGS_LOCAL", s.FlagsLocal}, {"FLAGS_REMOTE", s.FlagsRemote},
-		{"REMOVED_LOCAL", s.RemovedLocal}, {"EXPUNGED_REMOTE", s.ExpungedRemote},
-		{"MOVED", s.Moved}, {"CONFLICTS", s.Conflicts}, {"FAILED", s.Failed}, {"GUARDED", s.Guarded},
-	} {
-		variables = append(variables, "MAILFERRY_"+count.name+"="+strconv.Itoa(count.value))
+	for _, count := range countsOf(s) {
+		variables = append(variables, "MAILFERRY_"+strings.ToUpper(count.Name)+"="+strconv.Itoa(count.N))
+	}
+	if changed != nil && changed.list != "" {
+		variables = append(variables, "MAILFERRY_CHANGED_FILES="+changed.list)
 	}
 	return a.hook(ctx, "post_sync", account.Hooks.PostSync, variables)
+}
+
+// countsOf are a run's counts by the names that hooks and monitoring know.
+func countsOf(s syncer.Summary) []monitor.Count {
+	return []monitor.Count{
+		{Name: "downloaded", N: s.Downloaded}, {Name: "uploaded", N: s.Uploaded},
+		{Name: "flags_local", N: s.FlagsLocal}, {Name: "flags_remote", N: s.FlagsRemote},
+		{Name: "removed_local", N: s.RemovedLocal}, {Name: "expunged_remote", N: s.ExpungedRemote},
+		{Name: "moved", N: s.Moved}, {Name: "conflicts", N: s.Conflicts}, {Name: "failed", N: s.Failed}, {Name: "guarded", N: s.Guarded},
+	}
 }
 
 func hookVariables(account config.Account, command string) []string {

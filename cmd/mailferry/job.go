@@ -43,8 +43,18 @@ func (a *app) runJobs(ctx context.Context, jobs []job) error {
 	return status(code)
 }
 
-// runJob runs one account and tells all about it.
-func (a *app) runJob(ctx context.Context, j job) int {
+// runJob runs one account and tells all about it, people and monitoring alike.
+func (a *app) runJob(ctx context.Context, j job) int { return a.perform(ctx, j).ExitCode }
+
+func (a *app) perform(ctx context.Context, j job) ui.Summary {
+	ended := a.watched(ctx, j)
+	summary := a.runTold(ctx, j)
+	ended(summary)
+	return summary
+}
+
+// runTold runs one account and tells people how it ended.
+func (a *app) runTold(ctx context.Context, j job) ui.Summary {
 	started := time.Now()
 	out := a.reporter(j)
 	report := &report{Reporter: out}
@@ -61,8 +71,9 @@ func (a *app) runJob(ctx context.Context, j job) int {
 	return a.finish(out, report, j.again(), end, started, err)
 }
 
-// finish tells a run's end: one block for all that went wrong, and the summary.
-func (a *app) finish(out reporter, report *report, again string, end ui.Summary, started time.Time, err error) int {
+// finish tells a run's end: one block for all that went wrong, and the summary,
+// which it completes.
+func (a *app) finish(out reporter, report *report, again string, end ui.Summary, started time.Time, err error) ui.Summary {
 	end.ExitCode = report.exitCode(end.Summary, err)
 	report.tell(a.console, end.Account, again, end.Summary, err)
 	end.Duration = time.Since(started)
@@ -70,7 +81,7 @@ func (a *app) finish(out reporter, report *report, again string, end ui.Summary,
 		end.Err = err.Error()
 	}
 	out.Summary(end)
-	return end.ExitCode
+	return end
 }
 
 func (a *app) reporter(j job) reporter {
@@ -105,9 +116,15 @@ func (a *app) transfer(ctx context.Context, j job, report *report) (syncer.Summa
 	if err := j.refusePOP3(account); err != nil {
 		return syncer.Summary{}, err
 	}
-	summary, err := a.engine(ctx, j, account, report)
+	var changed *changes
+	if len(account.Hooks.PostSync) > 0 && !j.flags.dryRun {
+		changed = &changes{Reporter: report.Reporter}
+		report.Reporter = changed
+		defer changed.discard()
+	}
+	summary, err := a.engine(ctx, j, account, report, changed)
 	if !j.flags.dryRun && hasChanged(summary) {
-		if hookErr := a.postSync(ctx, account, j.command, summary); hookErr != nil {
+		if hookErr := a.postSync(ctx, account, j.command, summary, changed); hookErr != nil {
 			err = errors.Join(err, hookErr)
 		}
 	}
@@ -149,13 +166,16 @@ func (j job) policy(account config.Account) plan.Policy {
 	return policy
 }
 
-// engine opens both sides and runs syncer over them.
-func (a *app) engine(ctx context.Context, j job, account config.Account, report *report) (syncer.Summary, error) {
+// engine opens both sides and runs syncer over them. changed may be nil.
+func (a *app) engine(ctx context.Context, j job, account config.Account, report *report, changed *changes) (syncer.Summary, error) {
 	both, err := a.open(ctx, j, account)
 	if err != nil {
 		return syncer.Summary{}, err
 	}
 	summary, err := a.runEngine(ctx, j, account, both, report)
+	if changed != nil {
+		err = errors.Join(err, changed.resolve(ctx, both.disk, account.Store))
+	}
 	return summary, errors.Join(err, both.Close())
 }
 

@@ -69,7 +69,7 @@ func (m *merging) run(ctx context.Context) int {
 		summary.Failed++
 	}
 	end := ui.Summary{Summary: summary, Account: m.into.account.Name, Command: "merge", DryRun: m.flags.dryRun}
-	return m.app.finish(m.out, m.report, m.typed(), end, started, err)
+	return m.app.finish(m.out, m.report, m.typed(), end, started, err).ExitCode
 }
 
 // tellTo chooses who is told of what happens to the target.

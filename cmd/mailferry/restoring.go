@@ -60,7 +60,7 @@ func (r *restoring) run(ctx context.Context) int {
 		err = r.preflight(ctx)
 	}
 	end := ui.Summary{Summary: summary, Account: r.source.account.Name, Command: "restore", DryRun: r.flags.dryRun}
-	return r.app.finish(out, &r.report.report, r.typed(), end, started, errors.Join(err, r.close()))
+	return r.app.finish(out, &r.report.report, r.typed(), end, started, errors.Join(err, r.close())).ExitCode
 }
 
 // typed is the command line that does the same once more.

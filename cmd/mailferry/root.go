@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/monitor"
 	"mailferry/cmd/internal/ui"
 )
 
@@ -27,6 +28,8 @@ type app struct {
 	// no longer about how the program was called.
 	parsed bool
 	config *config.Config
+	// pings is shared, as is its patience.
+	pings *monitor.Pinger
 }
 
 // globalFlags are the flags of every command.
@@ -145,6 +148,7 @@ func (a *app) prepare() error {
 	a.parsed = true
 	color := a.console.IsTerminal() && !a.flags.noColor && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
 	a.log = ui.NewLog(a.console.Err(), a.flags.logFormat, a.flags.verbose, color)
+	a.pings = &monitor.Pinger{Log: a.log}
 	return nil
 }
 

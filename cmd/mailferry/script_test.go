@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	other                     starts a second server, at $OTHER_URL
 //	other COMMAND...          what imap does, on the second server
 //	disk DIR                  folder, flags and subject of each message file
+//	pings [hang|fail|fine]    starts a monitoring service at $PING_URL, or prints what it heard
 //	exits CODE COMMAND...     runs a command that has to end with this code
 //
 // All of them run once against the embedded server and once against Dovecot, which
@@ -74,7 +75,7 @@ func runScripts(t *testing.T, hasPOP3 bool, start func() (server scriptHost, sto
 			}
 			env.Defer(stop)
 			env.Values["server"] = server.demoServer
-			env.Values["start"], env.Values["other"] = start, &otherServer{}
+			env.Values["start"], env.Values["other"], env.Values["pings"] = start, &otherServer{}, &pingService{}
 			home := filepath.Join(env.WorkDir, "home")
 			env.Setenv("HOME", home)
 			env.Setenv("IMAP_URL", server.url())
@@ -88,7 +89,7 @@ func runScripts(t *testing.T, hasPOP3 bool, start func() (server scriptHost, sto
 			}
 			return hasPOP3, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"imap": scriptIMAP, "other": scriptOther, "disk": scriptDisk, "exits": scriptExits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"imap": scriptIMAP, "other": scriptOther, "disk": scriptDisk, "exits": scriptExits, "pings": scriptPings},
 	})
 }
 

@@ -46,6 +46,9 @@ type Account struct {
 	// BWLimit in octets per second, both directions together; 0 is no limit.
 	BWLimit        int64
 	AllowPlaintext bool
+	// PingURL is told of each run's begin and end; MetricsFile keeps its numbers
+	// for Prometheus. "" is none.
+	PingURL, MetricsFile string
 	// Connections is how many connections may be open at once, at least 1.
 	Connections int
 	// Machine is this machine's name among those that share the account; "" is

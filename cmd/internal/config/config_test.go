@@ -53,6 +53,8 @@ max_message_size = "25M"
 bwlimit          = "500k"
 allow_plaintext  = true
 machine          = "work"
+ping_url         = "https://hc-ping.com/uuid"
+metrics_file     = "~/mail.prom"
 
 [accounts.home.archive]
 older_than   = "2w"
@@ -94,6 +96,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		"until_quota": home.Archive.UntilQuota == 80, "keep_flagged": !home.Archive.KeepFlagged,
 		"seen_only": home.Archive.SeenOnly, "leave_for": slices.Equal(home.Archive.LeaveFor, []string{"work", "home-2"}),
 		"machine":  home.Machine == "work",
+		"ping_url": home.PingURL == "https://hc-ping.com/uuid", "metrics_file": home.MetricsFile == "/home/me/mail.prom",
 		"pre_sync": slices.Equal(home.Hooks.PreSync, []string{"true"}), "post_sync": slices.Equal(home.Hooks.PostSync, []string{"notmuch", "new"}),
 	}
 	for key, ok := range checks {
@@ -130,6 +133,7 @@ func TestLoadNamesLineAndRemedy(t *testing.T) {
 		"bad size":               {account + "max_message_size = \"big\"\n", ":4", "not a size", "25M"},
 		"bad pin":                {account + "tls_pin = \"abc\"\n", ":4", "not a SHA-256", "64"},
 		"syntax":                 {account + "mode = sync\n", ":4", "not valid TOML", ""},
+		"ping in the clear":      {account + "ping_url = \"http://example.com/x\"\n", ":4", "in the clear", "https"},
 		"bad machine":            {account + "machine = \"my pc\"\n", ":4", "not a name for a machine", "letters"},
 		"bad machine to wait":    {account + "[accounts.home.archive]\nleave_for = [\"a b\"]\n", ":5", "not a name for a machine", "work"},
 		"bad age":                {account + "[accounts.home.archive]\nolder_than = \"soon\"\n", ":5", "not a time span", "30d"},

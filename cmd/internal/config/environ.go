@@ -41,7 +41,13 @@ func overlayEnvironment(account *Account, env func(string) string) error {
 			return &Error{Where: name, Message: err.Error(), Hint: "allowed: " + k.allowed}
 		}
 	}
-	account.PasswordFile = ExpandHome(account.PasswordFile, env)
-	account.TLSCAFile = ExpandHome(account.TLSCAFile, env)
+	account.expandHome(env)
 	return nil
+}
+
+// expandHome replaces ~ in the files that an account names.
+func (a *Account) expandHome(env func(string) string) {
+	for _, path := range []*string{&a.PasswordFile, &a.TLSCAFile, &a.MetricsFile} {
+		*path = ExpandHome(*path, env)
+	}
 }

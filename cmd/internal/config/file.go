@@ -173,8 +173,7 @@ func (r *reader) finish(prefix string, at toml.Primitive, account *Account) bool
 		return false
 	}
 	account.Store = ExpandHome(account.Store, r.env)
-	account.PasswordFile = ExpandHome(account.PasswordFile, r.env)
-	account.TLSCAFile = ExpandHome(account.TLSCAFile, r.env)
+	account.expandHome(r.env)
 	err := overlayEnvironment(account, r.env)
 	if err == nil {
 		err = checkServer(*account)

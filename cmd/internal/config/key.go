@@ -9,6 +9,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"mailferry/cmd/internal/monitor"
 	"mailferry/syncer/mailbox"
 )
 
@@ -72,6 +73,15 @@ var accountKeys = []key{
 		a.Machine = text
 		return err
 	}},
+	{"ping_url", "an https URL such as https://hc-ping.com/UUID", false, func(a *Account, v value) error {
+		text, err := v.text()
+		if err == nil && text != "" {
+			err = monitor.CheckURL(text)
+		}
+		a.PingURL = text
+		return err
+	}},
+	{"metrics_file", "a file such as /var/lib/node_exporter/mailferry.prom", false, func(a *Account, v value) error { return v.into(&a.MetricsFile) }},
 	{"connections", "a number from 1 to 64", false, func(a *Account, v value) error { return v.number(&a.Connections, 1, 64) }},
 }
 
