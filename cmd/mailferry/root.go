@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -103,7 +105,7 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 	flags.CountVarP(&a.flags.verbose, "verbose", "v", "tell more; -vv tells all")
 	flags.BoolVar(&a.flags.noInput, "no-input", false, "never ask anything")
 	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also NO_COLOR)")
-	flags.StringVar(&a.flags.logFormat, "log-format", "text", "format of what -v tells: text or json")
+	flags.StringVar(&a.flags.logFormat, "log-format", "text", "format of what -v tells: text, json, or logfmt, which has errors as records, too")
 	root.AddCommand(
 		newSyncCommand(a),
 		newBackupCommand(a),
@@ -142,12 +144,17 @@ func noCommand(root *cobra.Command, args []string) error {
 
 // prepare runs before every command, once its flags and arguments are right.
 func (a *app) prepare() error {
-	if format := a.flags.logFormat; format != "text" && format != "json" {
-		return fmt.Errorf("--log-format %q: allowed are text and json", format)
+	if format := a.flags.logFormat; !slices.Contains(ui.LogFormats, format) {
+		return fmt.Errorf("--log-format %q: allowed are %s", format, strings.Join(ui.LogFormats, ", "))
 	}
 	a.parsed = true
 	color := a.console.IsTerminal() && !a.flags.noColor && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb"
-	a.log = ui.NewLog(a.console.Err(), a.flags.logFormat, a.flags.verbose, color)
+	journal := ui.IsJournal(os.Stderr, a.env("JOURNAL_STREAM"))
+	a.console.SetJournal(journal)
+	a.log = ui.NewLog(a.console.Err(), a.flags.logFormat, a.flags.verbose, color, journal)
+	if a.flags.logFormat == "logfmt" {
+		a.console.SetRecords(a.log)
+	}
 	a.pings = &monitor.Pinger{Log: a.log}
 	return nil
 }

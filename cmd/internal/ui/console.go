@@ -1,8 +1,10 @@
 package ui
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -20,6 +22,10 @@ type Console struct {
 	outIsTerm  bool
 	errIsTerm  bool
 	errColumns func() int
+	// journal: messages carry a priority. records, if not nil, gets them
+	// instead of the stream.
+	journal bool
+	records *slog.Logger
 }
 
 // NewConsole wraps a command's streams.
@@ -40,6 +46,13 @@ func NewConsole(stdout, stderr io.Writer) *Console {
 	return c
 }
 
+// SetJournal says that stderr goes to a service manager's journal.
+func (c *Console) SetJournal(journal bool) { c.journal = journal }
+
+// SetRecords has errors and warnings go to a log, as records, and not to stderr
+// as blocks.
+func (c *Console) SetRecords(log *slog.Logger) { c.records = log }
+
 // IsTerminal reports whether somebody watches: progress goes to a terminal only.
 func (c *Console) IsTerminal() bool { return c.errIsTerm }
 
@@ -59,12 +72,39 @@ func (c *Console) Error(message, hint string) { c.block("error", message, hint) 
 func (c *Console) Warning(message, hint string) { c.block("warning", message, hint) }
 
 func (c *Console) block(kind, message, hint string) {
+	if c.records != nil {
+		c.record(kind, message, hint)
+		return
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "mailferry: %s: %s\n", kind, indentRest(EscapeLines(message)))
 	if hint != "" {
 		fmt.Fprintf(&b, "mailferry: hint: %s\n", indentRest(EscapeLines(hint)))
 	}
-	io.WriteString(c.Err(), b.String())
+	text := b.String()
+	if c.journal {
+		text = marked(journalPriority(kind), text)
+	}
+	io.WriteString(c.Err(), text)
+}
+
+func (c *Console) record(kind, message, hint string) {
+	level := slog.LevelError
+	if kind == "warning" {
+		level = slog.LevelWarn
+	}
+	var attrs []any
+	if hint != "" {
+		attrs = append(attrs, "hint", hint)
+	}
+	c.records.Log(context.Background(), level, message, attrs...)
+}
+
+func journalPriority(kind string) string {
+	if kind == "warning" {
+		return journalWarning
+	}
+	return journalError
 }
 
 func indentRest(text string) string { return strings.ReplaceAll(text, "\n", "\n    ") }

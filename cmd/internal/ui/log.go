@@ -7,8 +7,12 @@ import (
 	"github.com/lmittmann/tint"
 )
 
-// NewLog makes the log that -v (1) and -vv (2) show. Format is "text" or "json".
-func NewLog(w io.Writer, format string, verbosity int, color bool) *slog.Logger {
+// LogFormats are the formats that NewLog knows.
+var LogFormats = []string{"text", "json", "logfmt"}
+
+// NewLog makes the log that -v (1) and -vv (2) show, in one of LogFormats. In
+// the journal, which has times of its own, records carry their priority.
+func NewLog(w io.Writer, format string, verbosity int, color, journal bool) *slog.Logger {
 	level := slog.LevelWarn
 	switch {
 	case verbosity >= 2:
@@ -16,25 +20,46 @@ func NewLog(w io.Writer, format string, verbosity int, color bool) *slog.Logger 
 	case verbosity == 1:
 		level = slog.LevelInfo
 	}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	handler := func(w io.Writer) slog.Handler {
+		switch format {
+		case "json":
+			return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+		case "logfmt":
+			return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+				return timeless(attr, journal)
+			}})
+		}
+		return tint.NewTextHandler(w, &tint.Options{
+			Level:       level,
+			TimeFormat:  "15:04:05.000",
+			NoColor:     !color,
+			ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr { return escaped(timeless(attr, journal)) },
+		})
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{
-		Level:      level,
-		TimeFormat: "15:04:05.000",
-		NoColor:    !color,
-		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
-			// Errors and Stringers become text here, so that what a server
-			// said is escaped whatever type carries it.
-			switch attr.Value.Kind() {
-			case slog.KindString:
-				attr.Value = slog.StringValue(Escape(attr.Value.String()))
-			case slog.KindAny:
-				if attr.Key != slog.LevelKey {
-					attr.Value = slog.StringValue(Escape(attr.Value.String()))
-				}
-			}
-			return attr
-		},
-	}))
+	if journal {
+		return slog.New(newJournalHandler(w, handler))
+	}
+	return slog.New(handler(w))
+}
+
+// timeless drops a record's time where something else notes it.
+func timeless(attr slog.Attr, journal bool) slog.Attr {
+	if journal && attr.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return attr
+}
+
+// escaped makes errors and Stringers text, so that what a server said is
+// escaped whatever type carries it.
+func escaped(attr slog.Attr) slog.Attr {
+	switch attr.Value.Kind() {
+	case slog.KindString:
+		attr.Value = slog.StringValue(Escape(attr.Value.String()))
+	case slog.KindAny:
+		if attr.Key != slog.LevelKey {
+			attr.Value = slog.StringValue(Escape(attr.Value.String()))
+		}
+	}
+	return attr
 }

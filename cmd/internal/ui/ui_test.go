@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -154,13 +155,44 @@ func TestProgressStandsAloneAndGivesWay(t *testing.T) {
 
 func TestLogEscapesWhatServersSay(t *testing.T) {
 	var b bytes.Buffer
-	NewLog(&b, "text", 0, false).Warn("odd", "mailbox", mailbox.Name("A\x1b[2J"), "error", errors.New("NO \u202e"), "text", "\x07")
+	NewLog(&b, "text", 0, false, false).Warn("odd", "mailbox", mailbox.Name("A\x1b[2J"), "error", errors.New("NO \u202e"), "text", "\x07")
 	if strings.ContainsFunc(strings.TrimSuffix(b.String(), "\n"), isUnsafe) {
 		t.Errorf("%q", b.String())
 	}
 	b.Reset()
-	NewLog(&b, "json", 1, false).Info("odd", "mailbox", "A\x1b")
+	NewLog(&b, "json", 1, false, false).Info("odd", "mailbox", "A\x1b")
 	if !json.Valid(b.Bytes()) {
 		t.Errorf("%q", b.String())
+	}
+	b.Reset()
+	NewLog(&b, "logfmt", 0, false, false).Warn("odd", "mailbox", mailbox.Name("A\x1b[2J"), "text", "\u202e two")
+	if strings.ContainsFunc(strings.TrimSuffix(b.String(), "\n"), isUnsafe) || !strings.Contains(b.String(), " level=WARN msg=odd mailbox=") {
+		t.Errorf("%q", b.String())
+	}
+}
+
+func TestTheJournalGetsPrioritiesOnEveryLine(t *testing.T) {
+	var b bytes.Buffer
+	c := NewConsole(io.Discard, &b)
+	c.SetJournal(true)
+	c.Error("home: no\nmore", "try\nagain")
+	c.Warning("odd", "")
+	log := NewLog(c.Err(), "text", 2, false, true).With("account", "home")
+	log.Info("started")
+	log.WithGroup("g").Debug("looked", "n", 1)
+	want := "<3>mailferry: error: home: no\n<3>    more\n<3>mailferry: hint: try\n<3>    again\n<4>mailferry: warning: odd\n" +
+		"<6>INF started account=home\n<7>DBG looked account=home g.n=1\n"
+	if b.String() != want {
+		t.Errorf("got  %q\nwant %q", b.String(), want)
+	}
+}
+
+func TestLogfmtHasErrorsAsRecords(t *testing.T) {
+	var b bytes.Buffer
+	c := NewConsole(io.Discard, &b)
+	c.SetRecords(NewLog(c.Err(), "logfmt", 0, false, true))
+	c.Error("home: no\nmore", "try again")
+	if want := "<3>level=ERROR msg=\"home: no\\nmore\" hint=\"try again\"\n"; b.String() != want {
+		t.Errorf("got  %q\nwant %q", b.String(), want)
 	}
 }
