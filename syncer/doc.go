@@ -35,6 +35,7 @@
 //	syncer/verify        compares two sides, message by message
 //	syncer/export        mbox, .eml and zip for other programs
 //	state                what both sides last agreed on
+//	cmd/internal/discover  which server has an address's mail
 //	cmd/mailferry        wiring and one file per command
 //
 // # Invariants

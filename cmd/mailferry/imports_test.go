@@ -32,12 +32,13 @@ var rooms = map[string][]string{
 	"maildirout":             {"syncer/mailbox"},
 	"state":                  {"syncer/mailbox"},
 	"cmd/internal/config":    {"syncer/mailbox", "cmd/internal/monitor"},
+	"cmd/internal/discover":  {"cmd/internal/config"},
 	"cmd/internal/monitor":   nil,
 	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify", "syncer/merge"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/imapremote", "syncer/imapremote/wire",
 		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "syncer/export",
-		"maildirout", "state", "cmd/internal/config", "cmd/internal/monitor", "cmd/internal/ui",
+		"maildirout", "state", "cmd/internal/config", "cmd/internal/discover", "cmd/internal/monitor", "cmd/internal/ui",
 	},
 }
 
