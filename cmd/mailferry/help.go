@@ -17,7 +17,7 @@ import (
 var topicFiles embed.FS
 
 // topicList names the topics in the order in which they are offered.
-var topicList = []string{"decisions", "safety", "exit-codes", "unattended", "archive", "migration", "merge", "pop3", "configuration", "connections", "state", "maildir", "verify"}
+var topicList = []string{"decisions", "safety", "exit-codes", "unattended", "archive", "migration", "merge", "pop3", "configuration", "providers", "connections", "state", "maildir", "verify"}
 
 func topicNames() string { return strings.Join(topicList, ", ") }
 
@@ -52,6 +52,7 @@ func writeTopic(w io.Writer, name string) error {
 	}
 	page := strings.Replace(string(text), "{{rules}}\n", ruleTable(), 1)
 	page = strings.Replace(page, "{{extensions}}\n", extensionTable(), 1)
+	page = strings.Replace(page, "{{providers}}\n", providersTable(), 1)
 	_, err = io.WriteString(w, page)
 	return err
 }

@@ -60,6 +60,7 @@ var homes = map[string][]string{
 	"modernc.org/sqlite":                        {"state/*"},
 	"github.com/zalando/go-keyring":             {"cmd/internal/config/*"},
 	"github.com/BurntSushi/toml":                {"cmd/internal/config/*"},
+	"github.com/creack/pty":                     {"*_test.go"},
 	"pgregory.net/rapid":                        {"*_test.go", "syncer/synctest/*"},
 	"github.com/rogpeppe/go-internal":           {"*_test.go"},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/discover"
 	"mailferry/cmd/internal/monitor"
 	"mailferry/cmd/internal/ui"
 )
@@ -32,6 +33,8 @@ type app struct {
 	config *config.Config
 	// pings is shared, as is its patience.
 	pings *monitor.Pinger
+	// finder looks for servers.
+	finder discover.Finder
 }
 
 // globalFlags are the flags of every command.
@@ -83,6 +86,7 @@ func newRootCommand(a *app) *cobra.Command {
 backs the mailbox up.
 
   mailferry demo                          see it work; needs no account
+  mailferry init me@example.com           set up an account, by questions and answers
   mailferry backup URL DIR                copy all mail to DIR, change nothing on the server
   mailferry sync URL DIR                  two-way: what changes on one side changes on the other
   mailferry archive URL DIR               copy, prove, then delete old mail from the server
@@ -107,6 +111,7 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also NO_COLOR)")
 	flags.StringVar(&a.flags.logFormat, "log-format", "text", "format of what -v tells: text, json, or logfmt, which has errors as records, too")
 	root.AddCommand(
+		newInitCommand(a),
 		newSyncCommand(a),
 		newBackupCommand(a),
 		newArchiveCommand(a),

@@ -35,6 +35,8 @@ type sides struct {
 	base *state.Store
 	// role is the server's part on the command line, see config.Secrets.
 	role string
+	// password, if not nil, is asked in place of the account's sources.
+	password func(context.Context) (string, error)
 	// keepsNumbers: what is learnt of a POP3 server's messages is remembered in
 	// base, unless dryRun.
 	keepsNumbers, dryRun bool
@@ -141,31 +143,45 @@ func openDisk(a *app, account config.Account, dir string, readOnly bool) (*maild
 	})
 }
 
-// openRemote connects and logs in.
-func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, readOnly bool) error {
+// dialer is how the account's server is reached.
+func (a *app) dialer(ctx context.Context, account config.Account) (wire.Dialer, error) {
 	tlsConfig, err := account.TLSConfig()
 	if err != nil {
-		return err
-	}
-	secrets := a.secrets(account)
-	secrets.Role = s.role
-	auth := account.Auth
-	if auth == "auto" && len(account.TokenCommand) > 0 {
-		auth = "xoauth2"
+		return wire.Dialer{}, err
 	}
 	log := a.log.With("account", account.Name)
 	dialer := wire.Dialer{Addr: address(account), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel, Log: log}
 	if account.BWLimit > 0 {
 		dialer.Limiter, dialer.ReadBuffer = limiter(ctx, account.BWLimit), ahead(account.BWLimit)
 	}
+	return dialer, nil
+}
+
+// openRemote connects and logs in.
+func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, readOnly bool) error {
+	dialer, err := a.dialer(ctx, account)
+	if err != nil {
+		return err
+	}
+	secrets := a.secrets(account)
+	secrets.Role = s.role
+	password := secrets.Password
+	if s.password != nil {
+		password = s.password
+	}
+	auth := account.Auth
+	if auth == "auto" && len(account.TokenCommand) > 0 {
+		auth = "xoauth2"
+	}
+	log := a.log.With("account", account.Name)
 	if account.Server.Protocol == pop3 {
 		err = s.openPOP3(ctx, account, pop3remote.Options{
 			Dialer: dialer, User: account.Server.User, Auth: auth,
-			Password: secrets.Password, Token: secrets.Token, ReadOnly: readOnly, Log: log,
+			Password: password, Token: secrets.Token, ReadOnly: readOnly, Log: log,
 		})
 	} else {
 		err = s.openIMAP(ctx, imapremote.Options{
-			Dialer: dialer, User: account.Server.User, Auth: auth, Password: secrets.Password, Token: secrets.Token,
+			Dialer: dialer, User: account.Server.User, Auth: auth, Password: password, Token: secrets.Token,
 			Connections: account.Connections, ReadOnly: readOnly, Log: log,
 		})
 	}

@@ -49,15 +49,28 @@ type Secrets struct {
 // might hold an outdated password, and servers lock accounts for those. It
 // returns ErrNoPassword when there is no source.
 func (s Secrets) Password(ctx context.Context) (string, error) {
-	sources := []func(context.Context) (string, error){
-		s.fromCredentials, s.fromCommand, s.fromKeyring, s.fromFile, s.fromEnvironment, s.fromPrompt,
-	}
-	for _, source := range sources {
-		if password, err := source(ctx); password != "" || err != nil {
-			return password, err
+	password, _, err := s.find(ctx)
+	return password, err
+}
+
+// find is Password that also says where the password is from.
+func (s Secrets) find(ctx context.Context) (password, origin string, err error) {
+	for _, source := range []struct {
+		get    func(context.Context) (string, error)
+		origin string
+	}{
+		{s.fromCredentials, "the service manager's credentials ($CREDENTIALS_DIRECTORY)"},
+		{s.fromCommand, "password_command"},
+		{s.fromKeyring, OriginKeyring},
+		{s.fromFile, "password_file " + s.Account.PasswordFile},
+		{s.fromEnvironment, "the environment (" + PasswordVariable(s.Account.Name) + " or MAILFERRY_PASSWORD)"},
+		{s.fromPrompt, "the terminal"},
+	} {
+		if password, err := source.get(ctx); password != "" || err != nil {
+			return password, source.origin, err
 		}
 	}
-	return "", ErrNoPassword
+	return "", "", ErrNoPassword
 }
 
 // PasswordHint lists the ways to give the account a password.

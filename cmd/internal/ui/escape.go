@@ -56,3 +56,22 @@ func truncated(text string, width int) string {
 	}
 	return string([]rune(text)[:width-1]) + "…"
 }
+
+// Wrap breaks text into lines of at most width columns. The first begins with
+// first, the others with rest; each ends with a line end.
+func Wrap(first, rest, text string, width int) string {
+	var b strings.Builder
+	line, isEmpty := first, true
+	for _, word := range strings.Fields(text) {
+		if !isEmpty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			b.WriteString(line + "\n")
+			line, isEmpty = rest, true
+		}
+		if !isEmpty {
+			line += " "
+		}
+		line += word
+		isEmpty = false
+	}
+	return b.String() + line + "\n"
+}
