@@ -49,10 +49,11 @@ func (s *Store) writeCommit(ctx context.Context, r *root, commit mailbox.Commit,
 		return false, err
 	}
 	before := k
-	if err := s.takeOut(ctx, &k, commit); err != nil {
+	w := linkWriter{store: s, root: r, known: &k, flags: newFlagTexts()}
+	if err := w.takeOut(ctx, commit, ids); err != nil {
 		return false, err
 	}
-	if err := s.putIn(ctx, r, &k, commit.Put, ids); err != nil {
+	if err := w.putIn(ctx, commit.Put, ids); err != nil {
 		return false, err
 	}
 	if c := commit.Checkpoint; c != nil {
@@ -62,78 +63,6 @@ func (s *Store) writeCommit(ctx context.Context, r *root, commit mailbox.Commit,
 		return false, nil
 	}
 	return true, s.putMailbox(ctx, r, k)
-}
-
-// takeOut deletes the links that go and those that are put anew: an update in
-// place would trip over UIDs that two links exchange.
-func (s *Store) takeOut(ctx context.Context, k *known, commit mailbox.Commit) error {
-	flags := newFlagTexts()
-	for _, id := range commit.Forget {
-		if err := s.deleteLink(ctx, k, id, flags); err != nil {
-			return err
-		}
-	}
-	for _, l := range commit.Put {
-		if l.ID == 0 {
-			continue
-		}
-		if err := s.deleteLink(ctx, k, l.ID, flags); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) deleteLink(ctx context.Context, k *known, id mailbox.LinkID, flags flagTexts) error {
-	statement, err := s.prepare(ctx, "DELETE FROM links WHERE mailbox = ? AND id = ? RETURNING sum, key, coalesce(local, agreed)")
-	if err != nil {
-		return err
-	}
-	rows, err := statement.QueryContext(ctx, int64(k.ID), int64(id))
-	if err != nil {
-		return fault(err, true)
-	}
-	defer rows.Close()
-	var sum int64
-	var key, local string
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return fault(err, true)
-		}
-		return fmt.Errorf("link %d: %w", id, mailbox.ErrNotFound)
-	}
-	if err := rows.Scan(&sum, &key, &local); err != nil {
-		return damaged("the checksum of link %d is not a number", id)
-	}
-	k.digest -= uint64(sum)
-	k.Links--
-	if key != "" {
-		k.Tally.Remove(mailbox.Key(key), flags.parse(local))
-	}
-	return fault(rows.Close(), true)
-}
-
-func (s *Store) putIn(ctx context.Context, r *root, k *known, put []*mailbox.Link, ids []mailbox.LinkID) error {
-	flags := newFlagTexts()
-	var check checksum
-	for i, l := range put {
-		stored := *l
-		if stored.ID == 0 {
-			r.lastLink++
-			stored.ID = mailbox.LinkID(r.lastLink)
-		}
-		ids[i] = stored.ID
-		row := linkRow(k.ID, &stored, flags)
-		k.digest += check.seal(row)
-		k.Links++
-		if l.Key != "" {
-			k.Tally.Add(l.Key, l.Local)
-		}
-		if err := s.exec(ctx, "INSERT INTO links ("+linkColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...); err != nil {
-			return fmt.Errorf("link of uid %d: %w", l.UID, err)
-		}
-	}
-	return nil
 }
 
 // explainConstraint tells two links for one UID from an index that lies: the

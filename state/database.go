@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -31,7 +30,7 @@ func (s *Store) dial(ctx context.Context, path, query string) error {
 	if err != nil {
 		return errors.Join(fault(err, true), db.Close())
 	}
-	s.db, s.conn, s.statements = db, conn, map[string]*sql.Stmt{}
+	s.db, s.conn, s.statements = db, conn, map[string]driver.Stmt{}
 	// The checks cost little beside the reading, and catch what would
 	// otherwise be found while writing.
 	for _, pragma := range []string{"busy_timeout = 10000", "cell_size_check = ON", "synchronous = FULL", "temp_store = MEMORY"} {
@@ -48,53 +47,42 @@ func (s *Store) hangUp() error {
 		return nil
 	}
 	var errs []error
-	for _, statement := range s.statements {
-		errs = append(errs, statement.Close())
-	}
-	errs = append(errs, s.conn.Close(), s.db.Close())
+	errs = append(errs, s.conn.Raw(func(any) error {
+		for _, statement := range s.statements {
+			errs = append(errs, statement.Close())
+		}
+		return nil
+	}), s.conn.Close(), s.db.Close())
 	s.db, s.conn, s.statements = nil, nil, nil
 	return fault(errors.Join(errs...), false)
 }
 
-// exec runs a statement that is prepared once.
-func (s *Store) exec(ctx context.Context, query string, args ...any) error {
-	statement, err := s.prepare(ctx, query)
-	if err != nil {
-		return err
-	}
-	_, err = statement.ExecContext(ctx, args...)
-	return fault(err, false)
-}
+// errDriver: the driver is not the one that this package was written for.
+var errDriver = errors.New("the SQLite driver lacks what its interface promises")
 
-func (s *Store) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if statement := s.statements[query]; statement != nil {
-		return statement, nil
-	}
-	statement, err := s.conn.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, fault(err, true)
-	}
-	s.statements[query] = statement
-	return statement, nil
+// exec runs a statement that is prepared once. Like rows it goes past
+// database/sql, whose conversions cost more than SQLite itself: args are int64,
+// string, []byte or nil.
+func (s *Store) exec(ctx context.Context, query string, args ...any) error {
+	return s.onStatement(ctx, query, false, func(statement driver.Stmt) error {
+		execer, is := statement.(driver.StmtExecContext)
+		if !is {
+			return errDriver
+		}
+		_, err := execer.ExecContext(ctx, s.named(args))
+		return err
+	})
 }
 
 // rows hands over the rows of a query, each in the same slice: int64, string,
-// []byte, float64 or nil. It goes past database/sql, whose conversions cost
-// more than SQLite itself. An error of each ends it and is returned.
+// []byte, float64 or nil. An error of each ends it and is returned.
 func (s *Store) rows(ctx context.Context, query string, args []any, each func(row []any) error) error {
-	if s.conn == nil {
-		return errClosed
-	}
-	values := make([]driver.NamedValue, len(args))
-	for i, arg := range args {
-		values[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
-	}
-	err := s.conn.Raw(func(conn any) error {
-		queryer, is := conn.(driver.QueryerContext)
+	return s.onStatement(ctx, query, true, func(statement driver.Stmt) error {
+		queryer, is := statement.(driver.StmtQueryContext)
 		if !is {
-			return fmt.Errorf("the SQLite driver has no QueryContext")
+			return errDriver
 		}
-		rows, err := queryer.QueryContext(ctx, query, values)
+		rows, err := queryer.QueryContext(ctx, s.named(args))
 		if err != nil {
 			return err
 		}
@@ -115,7 +103,37 @@ func (s *Store) rows(ctx context.Context, query string, args []any, each func(ro
 			}
 		}
 	})
-	return fault(err, true)
+}
+
+// onStatement does something with a query that is prepared once.
+func (s *Store) onStatement(ctx context.Context, query string, reading bool, do func(driver.Stmt) error) error {
+	if s.conn == nil {
+		return errClosed
+	}
+	return fault(s.conn.Raw(func(conn any) error {
+		if statement := s.statements[query]; statement != nil {
+			return do(statement)
+		}
+		preparer, is := conn.(driver.ConnPrepareContext)
+		if !is {
+			return errDriver
+		}
+		statement, err := preparer.PrepareContext(ctx, query)
+		if err != nil {
+			return fault(err, true)
+		}
+		s.statements[query] = statement
+		return do(statement)
+	}), reading)
+}
+
+// named is args as a driver wants them, good until it is called again.
+func (s *Store) named(args []any) []driver.NamedValue {
+	s.args = s.args[:0]
+	for i, arg := range args {
+		s.args = append(s.args, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	return s.args
 }
 
 // write runs fn in a transaction and makes it durable. The root that fn gets

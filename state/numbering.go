@@ -103,25 +103,13 @@ func (s *Store) putNumbered(ctx context.Context, r *root, n mailbox.Numbered) er
 
 // dropNumbered removes a row; one that is not there is fine.
 func (s *Store) dropNumbered(ctx context.Context, r *root, uid mailbox.UID) error {
-	statement, err := s.prepare(ctx, "DELETE FROM numbered WHERE uid = ? RETURNING sum")
-	if err != nil {
-		return err
-	}
-	rows, err := statement.QueryContext(ctx, int64(uid))
-	if err != nil {
-		return fault(err, true)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var sum int64
-		if err := rows.Scan(&sum); err != nil {
+	return s.rows(ctx, "DELETE FROM numbered WHERE uid = ? RETURNING sum", []any{int64(uid)}, func(row []any) error {
+		sum, isNumber := row[0].(int64)
+		if !isNumber {
 			return damaged("the checksum of a numbered message is not a number")
 		}
 		r.numberedDigest -= uint64(sum)
 		r.numbered--
-	}
-	if err := rows.Err(); err != nil {
-		return fault(err, true)
-	}
-	return fault(rows.Close(), true)
+		return nil
+	})
 }

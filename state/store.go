@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,7 +66,8 @@ type Store struct {
 	mu         sync.Mutex
 	db         *sql.DB
 	conn       *sql.Conn
-	statements map[string]*sql.Stmt
+	statements map[string]driver.Stmt
+	args       []driver.NamedValue // of the statement that runs
 	root       root
 	rebuilt    string
 	running    *Run

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mailferry/syncer/mailbox"
@@ -104,45 +105,55 @@ func (r *run) archiveBox(ctx context.Context, b *box) error {
 	if err != nil {
 		return err
 	}
-	for first := 0; first < len(actions); first += archiveGroup {
+	ahead, cancel := context.WithCancel(ctx)
+	proofs := g.proveAhead(ahead, actions)
+	defer func() {
+		cancel()
+		for range proofs {
+			// It is not at work any more when the mailbox is left.
+		}
+	}()
+	for p := range proofs {
+		if p.err != nil {
+			return p.err
+		}
 		if r.isStopped() {
 			return mailbox.ErrStopped
 		}
-		group := actions[first:min(first+archiveGroup, len(actions))]
-		isLast := first+archiveGroup >= len(actions)
-		if err := r.archiveGroup(ctx, g, group, isLast); err != nil {
+		if err := r.archiveGroup(ctx, g, p); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
-// archiveGroup proves a whole group, then takes from the server what passed.
-func (r *run) archiveGroup(ctx context.Context, g *gate, group []plan.Action, isLast bool) error {
-	proved, err := g.prove(ctx, group)
-	if err != nil {
-		return err
-	}
+// archiveGroup takes from the server what passed of a whole group.
+func (r *run) archiveGroup(ctx context.Context, g *gate, p proof) (err error) {
 	for _, kind := range []plan.Kind{plan.FlagRemote, plan.MoveRemote, plan.ExpungeRemote} {
-		var some []plan.Action
-		for _, action := range proved {
-			if action.Kind == kind {
-				some = append(some, action)
-			}
-		}
+		some := ofKind(p.actions, kind)
 		if len(some) == 0 {
 			continue
 		}
 		if kind == plan.FlagRemote {
 			err = r.reportCopies(ctx, g.box, some)
 		} else {
-			err = r.release(ctx, g, some, kind, isLast)
+			err = r.release(ctx, g, some, kind, p.isLast)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func ofKind(actions []plan.Action, kinds ...plan.Kind) []plan.Action {
+	var some []plan.Action
+	for _, action := range actions {
+		if slices.Contains(kinds, action.Kind) {
+			some = append(some, action)
+		}
+	}
+	return some
 }
 
 // reportCopies tells other machines on the server that this one has a copy. It
@@ -166,12 +177,14 @@ func (r *run) reportCopies(ctx context.Context, b *box, actions []plan.Action) e
 	return nil
 }
 
-// release takes proved messages from the server. The state has them as about
-// to go before the server hears of it, so that what is gone after a kill is
-// not taken for a deletion, and the marks have them, so that their files are
-// never new to the server, whatever becomes of the state.
-func (r *run) release(ctx context.Context, g *gate, actions []plan.Action, kind plan.Kind, isLast bool) error {
-	b := g.box
+// intend has proved messages in the state as about to go before the server
+// hears of it, so that what is gone after a kill is not taken for a deletion,
+// and in the marks, so that their files are never new to the server, whatever
+// becomes of the state.
+func (r *run) intend(ctx context.Context, b *box, actions []plan.Action) error {
+	if len(actions) == 0 {
+		return nil
+	}
 	pending := mailbox.Commit{Mailbox: b.base.Known.ID}
 	for _, action := range actions {
 		action.Link.Kind = mailbox.PendingExpunge
@@ -180,15 +193,17 @@ func (r *run) release(ctx context.Context, g *gate, actions []plan.Action, kind 
 	if err := r.Marks.Mark(ctx, mailbox.Archived, contentsOf(actions)); err != nil {
 		return &stateError{err}
 	}
-	if err := r.commit(ctx, pending); err != nil {
-		return err
-	}
+	return r.commit(ctx, pending)
+}
+
+// release takes proved and intended messages from the server.
+func (r *run) release(ctx context.Context, g *gate, actions []plan.Action, kind plan.Kind, isLast bool) error {
 	modified, err := r.takeAway(ctx, g, actions, kind)
 	switch {
 	case errors.Is(err, mailbox.ErrNoUIDPlus):
 		return r.leaveArchived(ctx, g, actions, modified)
 	case err != nil:
-		r.halt(b)
+		r.halt(g.box)
 		r.failRest(actions, err)
 		return whole(ctx, err)
 	}
@@ -322,7 +337,7 @@ func (r *run) alarm(ctx context.Context, b *box, stray mailbox.UIDSet) error {
 	alarm := &AlarmError{Mailbox: b.name, UIDs: stray}
 	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
 	err := r.scan(ctx, b.base.Known.ID, mailbox.Some{UIDs: stray}, func(link *mailbox.Link) error {
-		if link.Key != "" && link.Kind == mailbox.Linked {
+		if link.Key != "" && (link.Kind == mailbox.Linked || link.Kind == mailbox.PendingExpunge) {
 			kept := *link
 			kept.Kind, kept.UID = mailbox.KeptLocal, 0
 			commit.Put = append(commit.Put, &kept)

@@ -92,6 +92,41 @@ var checks = []check{
 	(*gate).isOnDisk, (*gate).isCommitted, (*gate).hasSameUIDs, (*gate).hasServersSize, (*gate).hasServersDate, (*gate).isUntouched,
 }
 
+// proof is a group of messages that was looked at: those of it that passed.
+type proof struct {
+	actions []plan.Action
+	isLast  bool
+	err     error
+}
+
+// proveAhead proves one group after the other, and notes that they are about to
+// go, while the server still takes the group before: disk and server work at
+// the same time. It ends with the first error.
+func (g *gate) proveAhead(ctx context.Context, actions []plan.Action) <-chan proof {
+	proofs := make(chan proof)
+	go func() {
+		defer close(proofs)
+		for group := range slices.Chunk(actions, archiveGroup) {
+			p := proof{isLast: group[len(group)-1].UID == actions[len(actions)-1].UID, err: mailbox.ErrStopped}
+			if !g.run.isStopped() {
+				p.actions, p.err = g.prove(ctx, group)
+			}
+			if p.err == nil {
+				p.err = g.run.intend(ctx, g.box, ofKind(p.actions, plan.MoveRemote, plan.ExpungeRemote))
+			}
+			select {
+			case proofs <- p:
+			case <-ctx.Done():
+				return
+			}
+			if p.err != nil {
+				return
+			}
+		}
+	}()
+	return proofs
+}
+
 // prove returns the actions whose messages passed. Those that did not are
 // reported and stay on the server.
 func (g *gate) prove(ctx context.Context, group []plan.Action) ([]plan.Action, error) {
