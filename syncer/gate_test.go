@@ -141,10 +141,17 @@ func TestGateKeepsWhatDoesNotPass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := calmWorld(t, synctest.FullModel())
 			w.put("INBOX", 4)
+			expunges := 0
 			summary := w.bend(func(o *syncer.Options) {
 				archiving(plan.Retention{KeepFlagged: true})(o)
 				c.bend(w, o)
+				o.RemoteMessages = expunging{o.RemoteMessages, &expunges}
 			})
+			// The gate keeps them, not the server's refusal, but for what
+			// happens behind it.
+			if isLate := strings.HasSuffix(name, "right before") || name == "connection lost"; isLate != (expunges > 0) {
+				t.Errorf("the server was asked to expunge %d times", expunges)
+			}
 			w.model.Interrupt(nil)
 			w.disk.Interrupt(nil)
 			if n := len(w.onServer("INBOX")); n != 4 || summary.ExpungedRemote != 0 {
@@ -158,6 +165,17 @@ func TestGateKeepsWhatDoesNotPass(t *testing.T) {
 			}
 		})
 	}
+}
+
+// expunging counts how often a server is asked to expunge.
+type expunging struct {
+	syncer.RemoteMessages
+	times *int
+}
+
+func (e expunging) Expunge(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, since mailbox.ModSeq) (mailbox.UIDSet, error) {
+	*e.times++
+	return e.RemoteMessages.Expunge(ctx, ref, uids, since)
 }
 
 // TestGatesQuestionsComeInTheirOrder: durable, read again, committed, the server
