@@ -69,10 +69,13 @@ func upper(b []byte) []byte {
 
 // Untagged is data that arrived though no command of the data plane asked for it.
 type Untagged struct {
-	// Kind is "EXISTS", "EXPUNGE", "VANISHED", "FETCH", "BYE" or "ALERT".
+	// Kind is "EXISTS", "EXPUNGE", "VANISHED", "FETCH", "STATUS", "LIST", "BYE",
+	// "ALERT" or "NOTIFICATIONOVERFLOW".
 	Kind string
 	// Number is EXISTS' and EXPUNGE's; of VANISHED how many messages went.
 	Number uint32
+	// Name is the mailbox of STATUS in wire octets, "" where it cannot be read.
+	Name string
 	// Text is what BYE and ALERT say, as sent.
 	Text string
 }
@@ -100,16 +103,26 @@ func (c *Conn) notice(a answer) error {
 			return nil
 		}
 		note.Kind, note.Number = "VANISHED", gone
-	case "FETCH":
-		note.Kind = "FETCH"
+	case "FETCH", "LIST":
+		note.Kind = string(a.kind)
+	case "STATUS":
+		note.Kind = "STATUS"
+		p.spaces()
+		var err error
+		if note.Name, err = p.mailboxName(); err != nil {
+			note.Name = ""
+			if !errors.Is(err, errSyntax) || errors.Is(err, mailbox.ErrProtocol) {
+				return err
+			}
+		}
 	case "OK", "NO", "BAD", "BYE":
 		st := parseStatusText(p.rest())
 		note.Text = st.Text
 		switch {
 		case string(a.kind) == "BYE":
 			note.Kind = "BYE"
-		case st.Code == "ALERT":
-			note.Kind = "ALERT"
+		case st.Code == "ALERT", st.Code == "NOTIFICATIONOVERFLOW":
+			note.Kind = st.Code
 		case st.Code == "CLOSED":
 			c.exists = 0
 		}

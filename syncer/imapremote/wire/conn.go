@@ -85,7 +85,7 @@ func newConn(addr string, base, stream net.Conn, d Dialer) *Conn {
 		c.timeout = 60 * time.Second
 	}
 	c.turn = sync.NewCond(&c.mu)
-	c.in = newReader(receiver{c})
+	c.in = newReader(receiver{c}, d.Buffer)
 	c.parser = parser{
 		in:           c.in,
 		lineLimit:    c.limits.DataLine,

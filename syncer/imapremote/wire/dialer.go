@@ -53,6 +53,9 @@ type Dialer struct {
 	// Log, if not nil, is told each command of the data plane and its answer, at
 	// slog.LevelDebug.
 	Log *slog.Logger
+	// Buffer is how much memory a connection reads into, in octets. 0: 256 KiB,
+	// which suits bulk; one that waits for news needs no more than 4 KiB.
+	Buffer int
 }
 
 // Limits caps what a server can make the client hold. Zero fields are the

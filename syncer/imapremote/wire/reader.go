@@ -29,8 +29,12 @@ type reader struct {
 	seen   int64
 }
 
-func newReader(src io.Reader) *reader {
-	return &reader{src: src, buf: make([]byte, bufferSize)}
+// newReader makes a reader with a buffer of that many octets, 0 for bufferSize.
+func newReader(src io.Reader, size int) *reader {
+	if size <= 0 {
+		size = bufferSize
+	}
+	return &reader{src: src, buf: make([]byte, size)}
 }
 
 // buffered is how many octets were read and not consumed.
