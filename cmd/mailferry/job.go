@@ -21,12 +21,19 @@ type job struct {
 	flags   transferFlags
 	// archive are the flags of the archive command, nil without them.
 	archive *archiveFlags
+	// hears, if not nil, puts a listener before the reporter that tells.
+	hears func(reporter) reporter
 }
 
 // reporter is a syncer.Reporter that also takes the end.
 type reporter interface {
 	syncer.Reporter
 	Summary(ui.Summary)
+}
+
+// husher is a reporter that knows which runs' ends are no news.
+type husher interface {
+	hushes(code int, err error) bool
 }
 
 // runJobs runs one account after the other. Each has its own summary; the
@@ -75,7 +82,9 @@ func (a *app) runTold(ctx context.Context, j job) ui.Summary {
 // which it completes.
 func (a *app) finish(out reporter, report *report, again string, end ui.Summary, started time.Time, err error) ui.Summary {
 	end.ExitCode = report.exitCode(end.Summary, err)
-	report.tell(a.console, end.Account, again, end.Summary, err)
+	if h, ok := out.(husher); !ok || !h.hushes(end.ExitCode, err) {
+		report.tell(a.console, end.Account, again, end.Summary, err)
+	}
 	end.Duration = time.Since(started)
 	if err != nil {
 		end.Err = err.Error()
@@ -85,6 +94,11 @@ func (a *app) finish(out reporter, report *report, again string, end ui.Summary,
 }
 
 func (a *app) reporter(j job) reporter {
+	if j.hears != nil {
+		hears := j.hears
+		j.hears = nil
+		return hears(a.reporter(j))
+	}
 	if a.flags.json {
 		return ui.NewJSON(a.out(), j.target.account.Name)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"sync"
 
 	"golang.org/x/term"
 
@@ -16,8 +17,40 @@ func (a *app) secrets(account config.Account) config.Secrets {
 	secrets := config.Secrets{Account: account, Env: a.env}
 	if a.canAsk() {
 		secrets.Prompt = a.askPassword
+		if a.answers != nil {
+			secrets.Prompt = a.answers.once(a.askPassword)
+		}
 	}
 	return secrets
+}
+
+// answers remembers what the user typed for a program that asks again and again.
+type answers struct {
+	mu    sync.Mutex
+	given map[string]string
+}
+
+// once asks a question only once.
+func (m *answers) once(ask func(ctx context.Context, question string) (string, error)) func(ctx context.Context, question string) (string, error) {
+	return func(ctx context.Context, question string) (string, error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if answer, known := m.given[question]; known {
+			return answer, nil
+		}
+		answer, err := ask(ctx, question)
+		if err == nil {
+			m.given[question] = answer
+		}
+		return answer, err
+	}
+}
+
+// forget has everything asked again.
+func (m *answers) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.given)
 }
 
 // askPassword reads a line that the terminal does not show. When ctx ends, it

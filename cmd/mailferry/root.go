@@ -27,6 +27,11 @@ type app struct {
 	log     *slog.Logger
 	// stop is closed when the user asks to stop.
 	stop <-chan struct{}
+	// stopSignal is how, once stop is closed.
+	stopSignal os.Signal
+	// answers are passwords that the user was asked for and has to give only
+	// once; nil: each time.
+	answers *answers
 	// parsed says that the command line was understood, so that an error is
 	// no longer about how the program was called.
 	parsed bool
@@ -122,6 +127,7 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 		newMergeCommand(a),
 		newShowCommand(a),
 		newRunCommand(a),
+		newWatchCommand(a),
 		newStatusCommand(a),
 		newUndoCommand(a),
 		newDemoCommand(a),

@@ -18,7 +18,7 @@ func (a *app) watchSignals(parent context.Context) (ctx context.Context, release
 	a.stop = stop
 	go func() {
 		select {
-		case <-signals:
+		case a.stopSignal = <-signals:
 		case <-ctx.Done():
 			return
 		}

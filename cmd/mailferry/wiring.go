@@ -31,8 +31,11 @@ type sides struct {
 	remote server
 	// imap is remote where it is an IMAP server, else nil.
 	imap *imapremote.Account
-	disk *maildirout.Store
-	base *state.Store
+	// onlyOptions: openIMAP does not connect, and leaves how it would in options.
+	onlyOptions bool
+	options     imapremote.Options
+	disk        *maildirout.Store
+	base        *state.Store
 	// role is the server's part on the command line, see config.Secrets.
 	role string
 	// password, if not nil, is asked in place of the account's sources.
@@ -192,11 +195,22 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 }
 
 func (s *sides) openIMAP(ctx context.Context, options imapremote.Options) error {
+	if s.onlyOptions {
+		s.options = options
+		return nil
+	}
 	account, err := imapremote.Open(ctx, options)
 	if err == nil {
 		s.remote, s.imap = account, account
 	}
 	return err
+}
+
+// imapOptions are those with which an account would be opened for reading.
+func (a *app) imapOptions(ctx context.Context, account config.Account) (imapremote.Options, error) {
+	s := &sides{onlyOptions: true}
+	err := s.openRemote(ctx, a, account, true)
+	return s.options, err
 }
 
 // address is where the server is; of a tunnel without a URL it is the account's

@@ -5,6 +5,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"mailferry/syncer/mailbox"
 )
 
 // The modes that an account can have.
@@ -51,6 +53,9 @@ type Account struct {
 	PingURL, MetricsFile string
 	// Connections is how many connections may be open at once, at least 1.
 	Connections int
+	// Watch says which mailboxes are worth a connection that waits for news,
+	// where the server cannot tell of all over one.
+	Watch Patterns
 	// Machine is this machine's name among those that share the account; "" is
 	// the host's name.
 	Machine string
@@ -95,6 +100,7 @@ func builtin(name string) Account {
 		OnRemoteDelete: "trash",
 		OnLocalDelete:  "expunge",
 		Connections:    4,
+		Watch:          Patterns{{text: string(mailbox.Inbox)}},
 		Archive:        Archive{KeepFlagged: true},
 	}
 }

@@ -82,6 +82,14 @@ var accountKeys = []key{
 		return err
 	}},
 	{"metrics_file", "a file such as /var/lib/node_exporter/mailferry.prom", false, func(a *Account, v value) error { return v.into(&a.MetricsFile) }},
+	{"watch", `a list such as ["INBOX", "Lists/*"]`, false, func(a *Account, v value) error {
+		var texts []string
+		err := v.list(&texts)
+		if err == nil {
+			a.Watch, err = ParsePatterns(texts)
+		}
+		return err
+	}},
 	{"connections", "a number from 1 to 64", false, func(a *Account, v value) error { return v.number(&a.Connections, 1, 64) }},
 }
 
