@@ -112,6 +112,28 @@ func TestEndlessAnswersAreCutShort(t *testing.T) {
 	}
 }
 
+func TestMailboxesAreCapped(t *testing.T) {
+	addr := serve(t, func(p *peer) {
+		p.send("* OK hello\r\n")
+		tag, _ := p.command()
+		for i := range 12 {
+			p.send(fmt.Sprintf("* LIST () \"/\" box%d\r\n", i))
+		}
+		p.send(tag + " OK done\r\n")
+	})
+	c, err := Dialer{Addr: addr, Security: Plain, Limits: Limits{Mailboxes: 10}}.Dial(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	err = c.Raw(context.Background(), func(x *Exchange) error {
+		return x.List(ListRequest{}, func(ListRow) error { rows++; return nil })
+	})
+	if !errors.Is(err, mailbox.ErrProtocol) || rows > 10 {
+		t.Errorf("%d mailboxes, error %v", rows, err)
+	}
+}
+
 func TestRefusalsHaveTheirKind(t *testing.T) {
 	tests := []struct {
 		reply   string
