@@ -35,11 +35,13 @@ var rooms = map[string][]string{
 	"cmd/internal/config":    {"syncer/mailbox", "cmd/internal/monitor"},
 	"cmd/internal/discover":  {"cmd/internal/config"},
 	"cmd/internal/monitor":   nil,
+	"cmd/internal/schedule":  nil,
 	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify", "syncer/merge"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/watch", "syncer/imapremote", "syncer/imapremote/wire",
 		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "syncer/export",
 		"maildirout", "state", "cmd/internal/config", "cmd/internal/discover", "cmd/internal/monitor", "cmd/internal/ui",
+		"cmd/internal/schedule",
 	},
 }
 

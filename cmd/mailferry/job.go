@@ -22,7 +22,8 @@ type job struct {
 	// archive are the flags of the archive command, nil without them.
 	archive *archiveFlags
 	// hears, if not nil, puts a listener before the reporter that tells.
-	hears func(reporter) reporter
+	hears   func(reporter) reporter
+	manners manners
 }
 
 // reporter is a syncer.Reporter that also takes the end.
@@ -64,7 +65,7 @@ func (a *app) perform(ctx context.Context, j job) ui.Summary {
 func (a *app) runTold(ctx context.Context, j job) ui.Summary {
 	started := time.Now()
 	out := a.reporter(j)
-	report := &report{Reporter: out}
+	report := &report{Reporter: out, mutes: func(code int, blocks []block, err error) bool { return a.isMuted(j, code, blocks, err) }}
 	summary, err := a.transfer(ctx, j, report)
 	a.console.EndProgress()
 	if err != nil && ctx.Err() != nil {
@@ -82,14 +83,19 @@ func (a *app) runTold(ctx context.Context, j job) ui.Summary {
 // which it completes.
 func (a *app) finish(out reporter, report *report, again string, end ui.Summary, started time.Time, err error) ui.Summary {
 	end.ExitCode = report.exitCode(end.Summary, err)
-	if h, ok := out.(husher); !ok || !h.hushes(end.ExitCode, err) {
+	blocks := report.blocks(end.Account, again, end.Summary, err)
+	isMuted := report.mutes != nil && report.mutes(end.ExitCode, blocks, err)
+	h, listens := out.(husher)
+	if !isMuted && (!listens || !h.hushes(end.ExitCode, err)) {
 		report.tell(a.console, end.Account, again, end.Summary, err)
 	}
 	end.Duration = time.Since(started)
 	if err != nil {
 		end.Err = err.Error()
 	}
-	out.Summary(end)
+	if !isMuted || a.flags.json {
+		out.Summary(end)
+	}
 	return end
 }
 

@@ -22,6 +22,8 @@ type report struct {
 	failures []string // at most maxTold
 	failed   int
 	troubles []trouble
+	// mutes, if not nil, decides whether a run's end is kept to itself.
+	mutes func(code int, blocks []block, err error) bool
 }
 
 type trouble struct {
@@ -74,20 +76,50 @@ func (r *report) exitCode(summary syncer.Summary, err error) int {
 	return code
 }
 
-// tell prints one block for everything that went wrong and was not told yet.
-// Again is the command to type again.
+// block is what is told of one thing that went wrong.
+type block struct{ message, hint string }
+
+// tell prints everything that went wrong and was not told yet. Again is the
+// command to type again.
 func (r *report) tell(console *ui.Console, account, again string, summary syncer.Summary, err error) {
+	for _, b := range r.blocks(account, again, summary, err) {
+		console.Error(b.message, b.hint)
+	}
+}
+
+// blocks are what tell prints.
+func (r *report) blocks(account, again string, summary syncer.Summary, err error) []block {
+	var list []block
 	if err != nil {
 		text := err.Error()
 		if exitCode(err) == exitInterrupted {
 			text = "interrupted"
 		}
-		console.Error(account+": "+text, hintFor(err, again))
+		list = append(list, block{account + ": " + text, hintFor(err, again)})
 	}
+	list = append(list, r.troubleBlocks(account, again)...)
+	if r.failed > 0 {
+		text := fmt.Sprintf("%s: %d failed:\n%s", account, r.failed, strings.Join(r.failures, "\n"))
+		if more := r.failed - len(r.failures); more > 0 {
+			text += fmt.Sprintf("\nand %d more", more)
+		}
+		list = append(list, block{text, "the rest is done; these are tried again by: " + again})
+	}
+	if summary.Stale > 0 && err == nil && r.failed == 0 && len(r.troubles) == 0 {
+		text := fmt.Sprintf("%s: mail kept changing while it was looked at; %d steps are left", account, summary.Stale)
+		list = append(list, block{text, "nothing is lost; go on with: " + again})
+	}
+	if len(r.refusals) > 0 {
+		list = append(list, block{account + ": " + guardText(r.refusals), guardHint(r.refusals, again)})
+	}
+	return list
+}
+
+func (r *report) troubleBlocks(account, again string) (list []block) {
 	for i, t := range r.troubles {
 		if i == maxTold {
-			console.Error(fmt.Sprintf("%s: %d more mailboxes have trouble", account, len(r.troubles)-i), "mailferry ... --json names all")
-			break
+			text := fmt.Sprintf("%s: %d more mailboxes have trouble", account, len(r.troubles)-i)
+			return append(list, block{text, "mailferry ... --json names all"})
 		}
 		text := account
 		if t.name != "" {
@@ -97,21 +129,9 @@ func (r *report) tell(console *ui.Console, account, again string, summary syncer
 		if hint == "" {
 			hint = "the rest is done; this mailbox is tried again by: " + again
 		}
-		console.Error(text+": "+t.err.Error(), hint)
+		list = append(list, block{text + ": " + t.err.Error(), hint})
 	}
-	if r.failed > 0 {
-		text := fmt.Sprintf("%s: %d failed:\n%s", account, r.failed, strings.Join(r.failures, "\n"))
-		if more := r.failed - len(r.failures); more > 0 {
-			text += fmt.Sprintf("\nand %d more", more)
-		}
-		console.Error(text, "the rest is done; these are tried again by: "+again)
-	}
-	if summary.Stale > 0 && err == nil && r.failed == 0 && len(r.troubles) == 0 {
-		console.Error(fmt.Sprintf("%s: mail kept changing while it was looked at; %d steps are left", account, summary.Stale), "nothing is lost; go on with: "+again)
-	}
-	if len(r.refusals) > 0 {
-		console.Error(account+": "+guardText(r.refusals), guardHint(r.refusals, again))
-	}
+	return list
 }
 
 // guardText says exactly what was seen.

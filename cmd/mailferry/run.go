@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"mailferry/cmd/internal/config"
@@ -8,6 +10,7 @@ import (
 
 func newRunCommand(a *app) *cobra.Command {
 	var flags transferFlags
+	var manners manners
 	cmd := &cobra.Command{
 		Use:   "run [ACCOUNT...]",
 		Short: "Do what each account's mode says: the line for a crontab",
@@ -15,19 +18,28 @@ func newRunCommand(a *app) *cobra.Command {
 or "archive", with the limits of its [archive] table.
 Without a terminal a run that succeeds prints nothing, so cron mails only trouble:
 
-  */10 * * * *  mailferry run`,
+  */10 * * * *  mailferry run
+
+mailferry schedule install writes such a line, or a timer of systemd. A failure is
+told by every run; with --once-per-streak, and without a terminal, one that stays
+the same is told once, then once a day, until a run succeeds. With
+--quiet-offline a laptop without a network says nothing. Neither changes exit
+codes. See: mailferry help unattended`,
 		ValidArgsFunction: a.completeAccounts,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := flags.check(cmd); err != nil {
+			if err := errors.Join(flags.check(cmd), manners.check()); err != nil {
 				return err
 			}
 			targets, err := a.targets(cmd.Context(), args, false)
 			if err != nil {
 				return err
 			}
+			if err := a.wait(cmd.Context(), manners); err != nil {
+				return err
+			}
 			jobs := make([]job, len(targets))
 			for i, t := range targets {
-				jobs[i] = job{target: t, command: t.account.Mode, flags: flags}
+				jobs[i] = job{target: t, command: t.account.Mode, flags: flags, manners: manners}
 				if t.err == nil && t.account.Mode == config.ModeArchive {
 					jobs[i].target.err = a.mayArchive(cmd.Context(), jobs[i])
 				}
@@ -36,5 +48,6 @@ Without a terminal a run that succeeds prints nothing, so cron mails only troubl
 		},
 	}
 	flags.add(cmd)
+	manners.add(cmd)
 	return cmd
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler for the
-# race detector, OpenSSL and Dovecot; with the argument "long" also a browser
+# race detector, OpenSSL, Dovecot and systemd's check of units; with the argument "long" also a browser
 # and mail readers. On Debian and its kin that happens by
 # itself (as root, or where sudo asks for no password); elsewhere it says what
 # is missing. It starts no server: the tests start their own.
@@ -18,6 +18,7 @@ need() {
 
 need gcc gcc libc6-dev
 need openssl openssl ca-certificates
+need systemd-analyze systemd
 need dovecot dovecot-imapd dovecot-pop3d
 if command -v dovecot >/dev/null && [[ -d /usr/lib/dovecot && ! -x /usr/lib/dovecot/pop3 ]]; then
   missing+=(dovecot-pop3d)

@@ -17,8 +17,11 @@ func FilePath(flag string, env func(string) string) (path string, explicit bool)
 	if path := env("MAILFERRY_CONFIG"); path != "" {
 		return path, true
 	}
-	return filepath.Join(xdg(env, "XDG_CONFIG_HOME", ".config"), "mailferry", "config.toml"), false
+	return filepath.Join(ConfigDir(env), "mailferry", "config.toml"), false
 }
+
+// ConfigDir is where the user's programs have their configuration.
+func ConfigDir(env func(string) string) string { return xdg(env, "XDG_CONFIG_HOME", ".config") }
 
 // StateDir is where this machine remembers the stores it made.
 func StateDir(env func(string) string) string {
