@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +85,9 @@ func (a *app) runTold(ctx context.Context, j job) ui.Summary {
 func (a *app) finish(out reporter, report *report, again string, end ui.Summary, started time.Time, err error) ui.Summary {
 	end.ExitCode = report.exitCode(end.Summary, err)
 	blocks := report.blocks(end.Account, again, end.Summary, err)
+	end.Trouble = firstTrouble(end.Account, blocks)
+	a.telling.Lock() // what ends at the same time is told one after the other
+	defer a.telling.Unlock()
 	isMuted := report.mutes != nil && report.mutes(end.ExitCode, blocks, err)
 	h, listens := out.(husher)
 	if !isMuted && (!listens || !h.hushes(end.ExitCode, err)) {
@@ -110,13 +114,13 @@ func (a *app) reporter(j job) reporter {
 	}
 	return ui.Text{
 		Console: a.console, Account: j.target.account.Name,
-		DryRun: j.flags.dryRun, Verbose: a.flags.verbose > 0, Quiet: a.flags.quiet,
+		DryRun: j.flags.dryRun, Verbose: a.flags.verbose > 0, Quiet: a.flags.quiet, Fleet: a.fleet,
 	}
 }
 
 // again is the command line that does the same once more.
 func (j job) again() string {
-	text := "mailferry " + j.command + " " + j.target.typed
+	text := cmp.Or(j.target.line, "mailferry "+j.command+" "+j.target.typed)
 	if j.flags.mirror {
 		text += " --mirror"
 	}

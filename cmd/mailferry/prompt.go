@@ -56,6 +56,8 @@ func (m *answers) forget() {
 // askPassword reads a line that the terminal does not show. When ctx ends, it
 // returns at once and gives the terminal back as it was.
 func (a *app) askPassword(ctx context.Context, question string) (string, error) {
+	a.asking.Lock()
+	defer a.asking.Unlock()
 	fd := int(a.stdin.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {

@@ -180,6 +180,9 @@ func guardHint(refusals []plan.Refusal, again string) string {
 // backupInstead turns a command line into a backup of the same account.
 func backupInstead(again string) string {
 	words := strings.SplitN(again, " ", 3)
+	if strings.Contains(again, " --accounts ") {
+		return "the mode backup in the list, then " + again
+	}
 	if len(words) < 3 {
 		return "mailferry backup"
 	}

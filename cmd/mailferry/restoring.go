@@ -47,7 +47,9 @@ type restoring struct {
 }
 
 // run does it all and tells about it; it returns the exit code.
-func (r *restoring) run(ctx context.Context) int {
+func (r *restoring) run(ctx context.Context) int { return r.perform(ctx).ExitCode }
+
+func (r *restoring) perform(ctx context.Context) ui.Summary {
 	started := time.Now()
 	out := r.app.reporter(job{target: r.source, flags: r.flags.transferFlags})
 	r.report = newRestoreReport(out)
@@ -60,11 +62,14 @@ func (r *restoring) run(ctx context.Context) int {
 		err = r.preflight(ctx)
 	}
 	end := ui.Summary{Summary: summary, Account: r.source.account.Name, Command: "restore", DryRun: r.flags.dryRun}
-	return r.app.finish(out, &r.report.report, r.typed(), end, started, errors.Join(err, r.close())).ExitCode
+	return r.app.finish(out, &r.report.report, r.typed(), end, started, errors.Join(err, r.close()))
 }
 
 // typed is the command line that does the same once more.
 func (r *restoring) typed() string {
+	if r.source.line != "" {
+		return r.source.line
+	}
 	text := "mailferry restore " + r.source.typed + " --to " + r.dest.typed
 	for _, part := range []struct {
 		flag string

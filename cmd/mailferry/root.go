@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,10 @@ type app struct {
 	pings *monitor.Pinger
 	// finder looks for servers.
 	finder discover.Finder
+	// fleet, if not nil, draws the progress of accounts that run together.
+	// telling is held while one tells how it ended, asking while one asks.
+	fleet           *ui.Fleet
+	telling, asking sync.Mutex
 }
 
 // globalFlags are the flags of every command.

@@ -20,11 +20,11 @@ import (
 
 // scheduleFlags are the flags of schedule's commands.
 type scheduleFlags struct {
-	every, jitter, kind  string
-	dryRun, noHardening  bool
-	parsedEvery          schedule.Every
-	parsedJitter         time.Duration
-	hasJitter, isInstall bool
+	every, jitter, kind string
+	dryRun, noHardening bool
+	parsedEvery         schedule.Every
+	parsedJitter        time.Duration
+	isInstall           bool
 }
 
 // scheduler is what makes a system run mailferry regularly: systemd or cron.

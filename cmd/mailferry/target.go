@@ -19,6 +19,8 @@ type target struct {
 	typed string
 	// err is why nothing can be done with it, although it is known.
 	err error
+	// line, if not "", is the whole line that does again what is done.
+	line string
 	// isRemembered says that err is a missing store of which the account is
 	// complete: a new store can be made.
 	isRemembered bool

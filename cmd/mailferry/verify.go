@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/ui"
 	"mailferry/syncer"
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/verify"
@@ -108,6 +109,7 @@ func (f *verifyFlags) checkVerify(cmd *cobra.Command, args []string) error {
 type verification struct {
 	account  string // the first side's name
 	typed    string
+	again    string // the line that does it again
 	store    string
 	flags    verifyFlags
 	started  time.Time
@@ -140,7 +142,7 @@ func (a *app) verifyAll(ctx context.Context, args []string, f verifyFlags) error
 			code = worse(code, exitInterrupted)
 			break
 		}
-		code = worse(code, a.verifyStore(ctx, t, f))
+		code = worse(code, a.verifyStore(ctx, t, f).ExitCode)
 	}
 	return status(code)
 }
@@ -160,7 +162,7 @@ func (a *app) compare(ctx context.Context, v *verification, one finding, opts ve
 	opts.Chosen = func(share float64) bool { return rand.Float64() < share }
 	if !v.flags.quick && !a.flags.quiet {
 		opts.Progress = func(p verify.Progress) {
-			a.console.Progress(v.account, syncer.Progress{
+			ui.Text{Console: a.console, Account: v.account, Fleet: a.fleet}.Progress(syncer.Progress{
 				Phase: "verifying", Messages: p.Messages, TotalMessages: p.TotalMessages, Octets: p.Octets,
 				TotalOctets: p.TotalOctets, Mailboxes: p.Mailboxes, TotalMailboxes: p.TotalMailboxes,
 			})

@@ -9,9 +9,11 @@ import (
 	"mailferry/syncer/verify"
 )
 
-// concludeVerification tells what was found and returns the exit code.
-func (a *app) concludeVerification(v *verification, err error) int {
+// concludeVerification tells what was found.
+func (a *app) concludeVerification(v *verification, err error) ui.Summary {
 	a.console.EndProgress()
+	a.telling.Lock()
+	defer a.telling.Unlock()
 	end := ui.Verification{
 		Account: v.account, Quick: v.flags.quick, Sample: v.flags.sample, Traffic: v.traffic,
 		Duration: time.Since(v.started), ExitCode: exitCode(err),
@@ -38,11 +40,16 @@ func (a *app) concludeVerification(v *verification, err error) int {
 		if end.ExitCode == exitInterrupted {
 			text = "interrupted; the next verification goes on where this one stopped"
 		}
-		a.console.Error(v.account+": "+text, hintFor(err, "mailferry verify "+v.typed))
+		a.console.Error(v.account+": "+text, hintFor(err, v.again))
 	case end.ExitCode == exitDifferent:
 		a.console.Error(v.account+": "+end.Verdict(), v.hint())
 	}
-	return end.ExitCode
+	summary := ui.Summary{Account: v.account, Command: "verify", Duration: end.Duration, ExitCode: end.ExitCode, Err: end.Err, Trouble: end.Err}
+	summary.Traffic = end.Traffic
+	if end.ExitCode == exitDifferent {
+		summary.Trouble = end.Verdict()
+	}
+	return summary
 }
 
 func (f finding) compared() string { return f.here + " and " + f.there }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/ui"
 	"mailferry/state"
 	"mailferry/syncer/imapremote"
 	"mailferry/syncer/mailbox"
@@ -24,8 +25,8 @@ import (
 const roleAgainst = "AGAINST"
 
 // verifyStore compares one account's store.
-func (a *app) verifyStore(ctx context.Context, t target, f verifyFlags) int {
-	v := &verification{account: t.account.Name, typed: t.typed, store: t.account.Store, flags: f, started: time.Now()}
+func (a *app) verifyStore(ctx context.Context, t target, f verifyFlags) ui.Summary {
+	v := &verification{account: t.account.Name, typed: t.typed, again: cmp.Or(t.line, "mailferry verify "+t.typed), store: t.account.Store, flags: f, started: time.Now()}
 	return a.concludeVerification(v, a.compareStore(ctx, t, f, v))
 }
 
@@ -109,8 +110,8 @@ func (a *app) namesThere(ctx context.Context, both *sides, other config.Account,
 
 // verifyServers compares two servers without a store.
 func (a *app) verifyServers(ctx context.Context, url string, f verifyFlags) int {
-	v := &verification{account: url, typed: quoted(url), flags: f, started: time.Now()}
-	return a.concludeVerification(v, a.compareServers(ctx, url, f, v))
+	v := &verification{account: url, typed: quoted(url), again: "mailferry verify " + quoted(url), flags: f, started: time.Now()}
+	return a.concludeVerification(v, a.compareServers(ctx, url, f, v)).ExitCode
 }
 
 func (a *app) compareServers(ctx context.Context, url string, f verifyFlags, v *verification) error {

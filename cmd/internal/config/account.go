@@ -64,6 +64,9 @@ type Account struct {
 	// Adhoc says that the account comes from the command line or a store's
 	// marker, not from the configuration.
 	Adhoc bool
+	// password is the one that stands in a list of accounts; a function, so that
+	// no log prints it. nil is none.
+	password func() string
 }
 
 // Archive is what limits the archive command.
@@ -113,6 +116,8 @@ type Config struct {
 	// defaults is the base for accounts that are not configured.
 	defaults Account
 	env      func(string) string
+	// others can be named, but are not among Accounts.
+	others map[string]Account
 }
 
 // Accounts lists the accounts sorted by name.
@@ -125,7 +130,8 @@ func (c *Config) Account(name string) (Account, bool) {
 			return account, true
 		}
 	}
-	return Account{}, false
+	account, ok := c.others[name]
+	return account, ok
 }
 
 // ForStore returns the configured account that keeps its mail in dir and is on

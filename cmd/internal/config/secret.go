@@ -60,6 +60,7 @@ func (s Secrets) find(ctx context.Context) (password, origin string, err error) 
 		origin string
 	}{
 		{s.fromCredentials, "the service manager's credentials ($CREDENTIALS_DIRECTORY)"},
+		{s.fromList, "the list of accounts"},
 		{s.fromCommand, "password_command"},
 		{s.fromKeyring, OriginKeyring},
 		{s.fromFile, "password_file " + s.Account.PasswordFile},
@@ -103,6 +104,13 @@ func (s Secrets) fromCredentials(context.Context) (string, error) {
 		return "", nil
 	}
 	return password, err
+}
+
+func (s Secrets) fromList(context.Context) (string, error) {
+	if s.Account.password == nil {
+		return "", nil
+	}
+	return s.Account.password(), nil
 }
 
 func (s Secrets) fromCommand(ctx context.Context) (string, error) {

@@ -19,6 +19,8 @@ type Summary struct {
 	DryRun           bool
 	// Err is why the run ended early, "" if it did not.
 	Err string
+	// Trouble is what went wrong first, in a line, "" if nothing did.
+	Trouble string
 }
 
 // String is the summary in one line for people.

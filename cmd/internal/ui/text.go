@@ -19,6 +19,9 @@ type Text struct {
 	DryRun, Verbose bool
 	// Quiet shows neither progress nor notices.
 	Quiet bool
+	// Fleet, if not nil, has this account's progress drawn with the others', and
+	// its lines say whose they are.
+	Fleet *Fleet
 }
 
 // Action shows planned actions, and those done with Verbose. Failures are told
@@ -26,9 +29,9 @@ type Text struct {
 func (t Text) Action(action plan.Action, result syncer.Result, _ error) {
 	switch {
 	case result == syncer.Planned && !t.Quiet, result == syncer.Done && t.Verbose:
-		fmt.Fprintln(t.Console.Out(), ActionLine(action))
+		fmt.Fprintln(t.Console.Out(), t.whose()+ActionLine(action))
 	case result == syncer.Stale && t.Verbose:
-		fmt.Fprintln(t.Console.Out(), ActionLine(action)+"  (changed meanwhile, left for the next run)")
+		fmt.Fprintln(t.Console.Out(), t.whose()+ActionLine(action)+"  (changed meanwhile, left for the next run)")
 	}
 }
 
@@ -47,9 +50,20 @@ func (t Text) Notice(name mailbox.Name, text string) {
 
 // Progress draws the progress.
 func (t Text) Progress(p syncer.Progress) {
-	if !t.Quiet {
+	switch {
+	case t.Quiet:
+	case t.Fleet != nil:
+		t.Fleet.Progress(t.Account, p)
+	default:
 		t.Console.Progress(t.Account, p)
 	}
+}
+
+func (t Text) whose() string {
+	if t.Fleet == nil {
+		return ""
+	}
+	return Escape(t.Account) + ": "
 }
 
 func place(account string, name mailbox.Name) string {
