@@ -64,6 +64,9 @@ func needsRealRoot(account config.Account) bool {
 // isInTmp reports whether a private /tmp would hide the account's files.
 func isInTmp(account config.Account) bool {
 	return slices.ContainsFunc([]string{account.Store, account.PasswordFile, account.TLSCAFile, account.MetricsFile}, func(path string) bool {
+		if path == "" {
+			return false
+		}
 		path = absolute(path)
 		return strings.HasPrefix(path, "/tmp/") || strings.HasPrefix(path, "/var/tmp/")
 	})

@@ -122,8 +122,13 @@ func (t Total) WriteJSON(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(w, escapeJSON(string(text))+"\n")
-	return err
+	for line := range strings.Lines(string(text)) {
+		// Line ends are the document's own: those within a string are escaped.
+		if _, err := io.WriteString(w, escapeJSON(strings.TrimSuffix(line, "\n"))+"\n"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // columns of the CSV.
