@@ -23,14 +23,20 @@ const (
 	pause      = time.Hour
 )
 
+// goodNews is how long a success needs no telling once more: a program that
+// stays runs whenever something changes, and services limit how often they are
+// pinged.
+const goodNews = time.Minute
+
 // Pinger pings services in the manner of healthchecks.io: URL/start, URL,
 // URL/fail. Its methods may be called from several goroutines.
 type Pinger struct {
 	Log *slog.Logger
 
 	mu     sync.Mutex
-	waited time.Duration // for answers, in vain
-	since  time.Time     // when waited began to count
+	waited time.Duration        // for answers, in vain
+	since  time.Time            // when waited began to count
+	good   map[string]time.Time // when a success was told last, by account
 }
 
 // CheckURL returns an error if text cannot be pinged: it must be https, or http
@@ -78,12 +84,13 @@ func address(text, account, element string) (string, error) {
 // Start tells that a run begins, and does not wait for the answer. The function
 // that it returns tells the end; it waits a few seconds at most.
 func (p *Pinger) Start(ctx context.Context, target, account string) (end func(Run)) {
+	quiet := p.wasGood(account)
 	// A run that is cancelled still tells.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	started := make(chan struct{})
 	go func() {
 		defer close(started)
-		if p.mayWait() {
+		if !quiet && p.mayWait() {
 			p.ping(ctx, target, account, "start", "", 2)
 		}
 	}()
@@ -98,13 +105,36 @@ func (p *Pinger) Start(ctx context.Context, target, account string) (end func(Ru
 			<-started
 		}
 		element, tells := elementFor(run.ExitCode)
-		if !tells || !p.mayWait() {
+		isGood := run.ExitCode == 0
+		if !tells || isGood && quiet || !p.mayWait() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.left()-time.Since(began))
 		defer cancel()
 		answered := p.ping(ctx, target, account, element, describe(run), attempts)
 		p.account(time.Since(began), answered)
+		p.note(account, isGood && answered)
+	}
+}
+
+// wasGood reports whether a success was told a moment ago, and nothing else
+// since.
+func (p *Pinger) wasGood(account string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	told, known := p.good[account]
+	return known && time.Since(told) < goodNews
+}
+
+func (p *Pinger) note(account string, isGood bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.good == nil {
+		p.good = map[string]time.Time{}
+	}
+	delete(p.good, account)
+	if isGood {
+		p.good[account] = time.Now()
 	}
 }
 

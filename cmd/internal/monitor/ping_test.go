@@ -47,8 +47,8 @@ func newPinger() *Pinger { return &Pinger{Log: slog.New(slog.DiscardHandler)} }
 
 func TestPingTellsStartSuccessAndFailure(t *testing.T) {
 	s := newService(t, nil)
-	p := newPinger()
 	for _, code := range []int{0, 12} {
+		p := newPinger()
 		end := p.Start(t.Context(), s.URL+"/key/mail-{account}?create=1", "a b")
 		end(Run{Account: "a b", Command: "sync", ExitCode: code, Counts: []Count{{"downloaded", 3}}})
 	}
@@ -58,6 +58,23 @@ func TestPingTellsStartSuccessAndFailure(t *testing.T) {
 	}
 	if got := s.all(); !slices.Equal(got, want) {
 		t.Errorf("heard\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestGoodNewsIsToldOnceAMinuteAndBadNewsAtOnce(t *testing.T) {
+	s := newService(t, nil)
+	p := newPinger()
+	for _, code := range []int{0, 0, 0, 1, 1, 0, 0} {
+		p.Start(t.Context(), s.URL, "a")(Run{ExitCode: code})
+	}
+	p.good["a"] = time.Now().Add(-2 * goodNews)
+	p.Start(t.Context(), s.URL, "a")(Run{})
+	var paths []string
+	for _, line := range s.all() {
+		paths = append(paths, strings.Fields(line)[1])
+	}
+	if got, want := strings.Join(paths, " "), "/start / /fail /start /fail /start / /start /"; got != want {
+		t.Errorf("heard %s, want %s", got, want)
 	}
 }
 
