@@ -12,7 +12,7 @@ import (
 )
 
 const linkColumns = `mailbox, id, kind, uid, key, agreed, remote, local,
-	size, hash, header, verbatim, date, zone, dated, since, content_id, sum`
+	size, hash, header, verbatim, date, zone, dated, since, content_id, unproven, sum`
 
 // flagTexts translates flags to their text and back, each spelling once.
 type flagTexts struct {
@@ -60,11 +60,15 @@ func linkRow(id mailbox.ID, l *mailbox.Link, flags flagTexts) []any {
 	if l.ContentID != 0 {
 		contentID = int64(l.ContentID)
 	}
+	var unproven any
+	if l.Unproven {
+		unproven = int64(1)
+	}
 	return []any{
 		int64(id), int64(l.ID), int64(l.Kind), int64(l.UID), string(l.Key),
 		flags.text(l.Agreed), side(l.Remote), side(l.Local),
 		l.Content.Size, hash(&l.Content.Hash), hash(&l.Content.Header), truth(l.Content.Verbatim),
-		l.Date.Unix, int64(l.Date.Offset), truth(l.Date.Known), int64(l.Since), contentID, nil,
+		l.Date.Unix, int64(l.Date.Offset), truth(l.Date.Known), int64(l.Since), contentID, unproven, nil,
 	}
 }
 
@@ -78,6 +82,7 @@ func readLink(row []any, flags flagTexts) mailbox.Link {
 		Since: mailbox.UID(n(15)),
 
 		ContentID: mailbox.ContentID(n(16)),
+		Unproven:  n(17) != 0,
 		Date:      mailbox.Date{Unix: n(12), Offset: int32(n(13)), Known: n(14) != 0},
 	}
 	key, _ := row[4].(string)

@@ -80,6 +80,7 @@ var migrations = []string{
 	`ALTER TABLE links ADD COLUMN content_id INTEGER; -- the server's name of the octets, NULL: none told
 	CREATE INDEX links_by_size ON links (size, date) WHERE kind = 0;
 	CREATE INDEX links_by_content ON links (content_id) WHERE kind = 0 AND content_id IS NOT NULL;`,
+	`ALTER TABLE links ADD COLUMN unproven INTEGER; -- 1: the server's octets were not compared, NULL: they were`,
 }
 
 // migrate runs the steps behind version in one transaction. Its caller writes

@@ -131,7 +131,7 @@ func (w *linkWriter) putIn(ctx context.Context, put []*mailbox.Link, ids []mailb
 		row := linkRow(w.known.ID, &stored, w.flags)
 		w.check.seal(row)
 		w.count(row, 1)
-		if err := w.store.exec(ctx, "INSERT INTO links ("+linkColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...); err != nil {
+		if err := w.store.exec(ctx, "INSERT INTO links ("+linkColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...); err != nil {
 			return fmt.Errorf("link of uid %d: %w", l.UID, err)
 		}
 	}

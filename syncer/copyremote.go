@@ -69,6 +69,7 @@ func (r *run) copyBetween(ctx context.Context, from mailbox.Ref, to *box, copies
 		link := c.action.Link
 		common := c.final.Remote.Intersect(c.action.Source.Remote)
 		link.Agreed, link.Remote, link.Local, link.Date = common, common, common, c.action.Source.Date
+		link.Unproven = c.action.Source.Unproven
 		pending.Put = append(pending.Put, link)
 		uids, keys = append(uids, c.action.Source.UID), append(keys, c.action.Key)
 	}
@@ -94,6 +95,7 @@ func (r *run) copyBetween(ctx context.Context, from mailbox.Ref, to *box, copies
 		at := mailbox.Appended{UID: given[c.action.Source.UID], UIDValidity: to.remote.Status.UIDValidity}
 		if at.UID == 0 || !to.isPlausible(at, c.action.Link) {
 			c.action.Travels()
+			c.action.Link.Unproven = false
 			// It may have arrived, and its file has other flags then.
 			to.plan.LocalSettled = false
 			continue

@@ -29,6 +29,9 @@ type gate struct {
 	// files and links are what disk and state have now.
 	files []mailbox.LocalFile
 	links map[mailbox.LinkID]mailbox.Link
+	// bodies are what the server sent just now of messages that it never sent
+	// whole before.
+	bodies map[mailbox.UID]mailbox.Hash
 }
 
 // openGate looks at server, disk and state once more, and makes the files of all
@@ -50,7 +53,30 @@ func (r *run) openGate(ctx context.Context, b *box, actions []plan.Action) (*gat
 		g.links[link.ID] = *link
 		return nil
 	})
+	if err == nil {
+		err = g.readUnproven(ctx, actions)
+	}
 	return g, err
+}
+
+// readUnproven reads from the server, and hashes, the messages that were found
+// to be on disk without their octets ever having come here.
+func (g *gate) readUnproven(ctx context.Context, actions []plan.Action) error {
+	var uids []mailbox.UID
+	for i := range actions {
+		if actions[i].Link.Unproven {
+			uids = append(uids, actions[i].UID)
+		}
+	}
+	if len(uids) == 0 {
+		return nil
+	}
+	return g.run.retry(ctx, func() error {
+		g.bodies = map[mailbox.UID]mailbox.Hash{}
+		sink := newHasher()
+		sink.row = func(uid mailbox.UID) { g.bodies[uid] = sink.sum }
+		return g.run.Remote.Fetch(ctx, g.box.ref(), mailbox.UIDs(uids...), mailbox.Whole, sink)
+	})
 }
 
 func (g *gate) lookAtServer(ctx context.Context) error {
@@ -89,7 +115,7 @@ type check func(g *gate, action *plan.Action, content mailbox.Content) error
 
 // checks are asked in this order; the first error keeps the message.
 var checks = []check{
-	(*gate).isOnDisk, (*gate).isCommitted, (*gate).hasSameUIDs, (*gate).hasServersSize, (*gate).hasServersDate, (*gate).isUntouched,
+	(*gate).isOnDisk, (*gate).wasSent, (*gate).isCommitted, (*gate).hasSameUIDs, (*gate).hasServersSize, (*gate).hasServersDate, (*gate).isUntouched,
 }
 
 // proof is a group of messages that was looked at: those of it that passed.
@@ -189,6 +215,22 @@ func (g *gate) isOnDisk(action *plan.Action, content mailbox.Content) error {
 	if known.Hash.IsZero() || content.Size != known.Size || content.Hash != known.Hash {
 		return fmt.Errorf("file %s is not the message that was downloaded", action.Link.Key)
 	}
+	return nil
+}
+
+// wasSent: the server sent the message, in this run or when it was downloaded,
+// and it is the file's. That size, date and header are the same is no proof.
+func (g *gate) wasSent(action *plan.Action, content mailbox.Content) error {
+	if !action.Link.Unproven {
+		return nil
+	}
+	switch body, isThere := g.bodies[action.UID]; {
+	case !isThere:
+		return errors.New("the server did not send it to be compared with the file")
+	case body != content.Hash:
+		return fmt.Errorf("the server has other octets than file %s, though size, date and header are the same", action.Link.Key)
+	}
+	action.Link.Unproven = false
 	return nil
 }
 

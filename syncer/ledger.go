@@ -161,7 +161,7 @@ func (b batch) commit(kind mailbox.LinkKind) mailbox.Commit {
 	for _, it := range b.items {
 		link := it.action.Link
 		link.Kind, link.Key, link.Content, link.Local = kind, it.draft.Key, it.draft.Content, it.draft.Flags
-		link.Date = it.draft.Date
+		link.Date, link.Unproven = it.draft.Date, it.action.Source != nil
 		commit.Put = append(commit.Put, link)
 	}
 	return commit

@@ -142,8 +142,12 @@ func (a *app) foretell(j job, out syncer.Reporter) func([]plan.Loss) error {
 			return nil
 		}
 		goes, remains := totals(losses)
-		fmt.Fprintf(a.console.Err(), "mailferry: %s: once proved to be on disk, %s (%s) in %d mailboxes are deleted from the server; %s remain in these\n",
-			ui.Escape(j.target.account.Name), count(goes.Messages), humanize.IBytes(uint64(max(0, goes.Octets))), len(losses), count(remains.Messages))
+		mailboxes := "1 mailbox"
+		if len(losses) > 1 {
+			mailboxes = fmt.Sprintf("%d mailboxes", len(losses))
+		}
+		fmt.Fprintf(a.console.Err(), "mailferry: %s: to be deleted from the server, once proved to be on disk: %s (%s) in %s; to remain in there: %s\n",
+			ui.Escape(j.target.account.Name), count(goes.Messages), humanize.IBytes(uint64(max(0, goes.Octets))), mailboxes, count(remains.Messages))
 		return nil
 	}
 }

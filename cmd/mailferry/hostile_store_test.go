@@ -214,6 +214,57 @@ exit $code`)
 	w.same()
 }
 
+// TestArchiveOnAFullDiskDeletesOnlyWhatIsSafe: the disk fills up while mail
+// arrives, then while the archive notes what it is about to delete.
+func TestArchiveOnAFullDiskDeletesOnlyWhatIsSafe(t *testing.T) {
+	server := synctest.Dovecot(t, synctest.DovecotConfig{})
+	w := newWorld(t, server, layoutFS)
+	var want []string
+	for i := range 40 {
+		text := append(letter(fmt.Sprintf("m%d", i)), bytes.Repeat([]byte("0123456789012345678901234567890123456789\r\n"), 2000)...)
+		w.user.Append(inbox, mailbox.NewFlags(seen), someDate, text)
+		want = append(want, string(text))
+	}
+	if err := os.Mkdir(w.disk.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	// First there is room for half of it. Then all is there, and what is left
+	// of the disk is taken away before the archive has anything to write.
+	o := w.inNamespace(`mount -t tmpfs -o size=2m tmpfs "$STORE" || exit 99
+"$FERRY" archive --older-than 30d "$URL" "$STORE"; echo "first $?"
+cp -a "$STORE" after-first
+mount -o remount,size=30m "$STORE" || exit 98
+"$FERRY" backup "$URL" "$STORE" || exit 97
+head -c 40m /dev/zero >"$STORE/filler" 2>/dev/null
+"$FERRY" archive --older-than 30d "$URL" "$STORE"; echo "second $?"
+rm "$STORE/filler"
+cp -a "$STORE" after-second
+exit 0`)
+	o.says("no space left", "hint:", "make room on the disk")
+	if !strings.Contains(o.stdout, "first 1\n") || !strings.Contains(o.stdout, "second 1\n") {
+		t.Errorf("a run on a full disk ended well: %s", o.stdout)
+	}
+	left := w.lettersOnServer()
+	if len(left) != len(want) {
+		t.Logf("%d of %d messages are left on the server", len(left), len(want))
+	}
+	w.disk.Dir = filepath.Join(w.home, "after-second")
+	disk := w.lettersOnDisk()
+	for i, text := range want {
+		if left[text] == 0 && disk[text] != 1 {
+			t.Errorf("letter %d is lost", i)
+		}
+	}
+	// With room, the archive ends where it would have, on the store as it is.
+	w.transfer("archive", "--older-than=30d").exits(exitDone)
+	if left := w.lettersOnServer(); len(left) != 0 {
+		t.Errorf("%d messages are left on the server", len(left))
+	}
+	if disk := w.lettersOnDisk(); len(disk) != len(want) {
+		t.Errorf("%d messages on disk", len(disk))
+	}
+}
+
 func TestReadOnlyDiskIsReported(t *testing.T) {
 	server := synctest.Dovecot(t, synctest.DovecotConfig{})
 	w, want := bereave(t, server, 3)

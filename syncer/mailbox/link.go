@@ -62,6 +62,10 @@ type Link struct {
 	ContentID ContentID
 	// Date is the server's INTERNALDATE.
 	Date Date
+	// Unproven says that the server's octets were never compared with the
+	// file's: size, date, header or the server's name of the octets told that
+	// both are the same. An archive reads them before it deletes anything.
+	Unproven bool
 	// Since is the mailbox's UIDNext before the upload (PendingUpload).
 	Since UID
 }

@@ -335,6 +335,7 @@ func (m *maker) adopt(matches []match) {
 			link.Kind = mailbox.Linked
 		}
 		link.UID, link.Since, link.ContentID = row.UID, 0, row.ContentID
+		link.Unproven = row.Body != link.Content.Hash
 		if link.Date = row.Date; !row.Date.Known {
 			link.Date = found.cand.date
 		}

@@ -96,6 +96,7 @@ func moveOnServer(plans []*Plan) {
 	}, func(a *Action, from *Action) Action {
 		link := a.Link
 		link.Agreed, link.Remote, link.Local = from.Link.Agreed, from.Link.Remote, from.Link.Local
+		link.Unproven = from.Link.Unproven
 		link.Date = from.Link.Date
 		return Action{
 			Kind: MoveRemote, Rule: "moved-on-disk", Mailbox: from.Mailbox, To: a.Mailbox, UID: from.UID, Key: a.Key,
@@ -126,7 +127,7 @@ func moveOnDisk(plans []*Plan, headers Moved) {
 		return take(gone, header.Hash, func(s leaving) bool { return s == fits[0] })
 	}, func(a *Action, from *Action) Action {
 		link := a.Link
-		link.Key, link.Content = from.Key, from.Link.Content
+		link.Key, link.Content, link.Unproven = from.Key, from.Link.Content, true
 		return Action{
 			Kind: MoveLocal, Rule: "moved-on-server", Mailbox: from.Mailbox, To: a.Mailbox, UID: a.UID, Key: from.Key,
 			Size: a.Size, Flags: a.Flags, Link: link, Source: from.Link,
