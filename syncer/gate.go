@@ -15,7 +15,8 @@ import (
 // gate is what a message has to pass before an archive takes it from the
 // server. (DESIGN, section 3) That its body came behind a tagged OK, in exactly
 // one answer, with as many octets as the literal had, and was hashed as it came,
-// is what made the link: the gate asks for all the rest, in the order of checks.
+// is what made the link, or is done again for one that was made without it: the
+// gate asks for all the rest, in the order of checks.
 type gate struct {
 	run *run
 	box *box
