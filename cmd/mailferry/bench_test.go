@@ -73,6 +73,11 @@ func BenchmarkBesideOthers(b *testing.B) {
 			}
 		})
 	}
+	b.Run("archive", func(b *testing.B) {
+		for range b.N {
+			bench.archive(b)
+		}
+	})
 	bench.table.publish(b)
 }
 

@@ -98,7 +98,7 @@ func (v *vastSession) serve() {
 			return
 		}
 		tag, command, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
-		answer, err := v.answer(strings.ToUpper(command), command)
+		answer, err := v.answer(tag, strings.ToUpper(command), command)
 		if err != nil {
 			return
 		}
@@ -107,7 +107,7 @@ func (v *vastSession) serve() {
 }
 
 // answer writes the untagged part and returns what the tagged OK begins with.
-func (v *vastSession) answer(upper, command string) (string, error) {
+func (v *vastSession) answer(tag, upper, command string) (string, error) {
 	n := v.server.messages
 	status := fmt.Sprintf("MESSAGES %d UIDNEXT %d UIDVALIDITY 7 HIGHESTMODSEQ 9", n, n+1)
 	switch {
@@ -126,7 +126,7 @@ func (v *vastSession) answer(upper, command string) (string, error) {
 		fmt.Fprintf(v.out, "* FLAGS (\\Seen \\Flagged)\r\n* OK [PERMANENTFLAGS (\\Seen \\Flagged \\*)] x\r\n* %d EXISTS\r\n"+
 			"* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %d] x\r\n* OK [HIGHESTMODSEQ 9] x\r\n", n, n+1)
 	case strings.HasPrefix(upper, "UID SEARCH"):
-		fmt.Fprintf(v.out, "* ESEARCH (TAG \"%s\") UID ALL 1:%d\r\n", "x", n)
+		fmt.Fprintf(v.out, "* ESEARCH (TAG \"%s\") UID ALL 1:%d\r\n", tag, n)
 	case strings.HasPrefix(upper, "UID FETCH"):
 		return "", v.fetch(upper)
 	case strings.HasPrefix(upper, "APPEND"):
