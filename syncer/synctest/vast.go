@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -21,6 +22,7 @@ type VastServer struct {
 
 	messages int
 	size     int64 // of each message, at least vastLeast
+	validity atomic.Uint32
 	handlers sync.WaitGroup
 }
 
@@ -41,6 +43,7 @@ func Vast(tb testing.TB, messages int, size int64) *VastServer {
 		tb.Fatal(err)
 	}
 	s := &VastServer{Addr: listener.Addr().String(), messages: messages, size: max(size, vastLeast)}
+	s.validity.Store(7)
 	s.handlers.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -61,9 +64,15 @@ func Vast(tb testing.TB, messages int, size int64) *VastServer {
 	return s
 }
 
-// Write writes a message as it is sent.
-func (s *VastServer) Write(w io.Writer, uid int) error {
-	head := fmt.Sprintf("Message-ID: <%010d.vast@example.org>\r\nSubject: letter %010d\r\n\r\n", uid, uid)
+// Renumber gives INBOX another UIDVALIDITY.
+func (s *VastServer) Renumber() { s.validity.Add(1) }
+
+func vastHeader(uid int) string {
+	return fmt.Sprintf("Message-ID: <%010d.vast@example.org>\r\nSubject: letter %010d\r\n\r\n", uid, uid)
+}
+
+func (s *VastServer) write(w io.Writer, uid int) error {
+	head := vastHeader(uid)
 	if _, err := io.WriteString(w, head); err != nil {
 		return err
 	}
@@ -108,8 +117,8 @@ func (v *vastSession) serve() {
 
 // answer writes the untagged part and returns what the tagged OK begins with.
 func (v *vastSession) answer(tag, upper, command string) (string, error) {
-	n := v.server.messages
-	status := fmt.Sprintf("MESSAGES %d UIDNEXT %d UIDVALIDITY 7 HIGHESTMODSEQ 9", n, n+1)
+	n, validity := v.server.messages, v.server.validity.Load()
+	status := fmt.Sprintf("MESSAGES %d UIDNEXT %d UIDVALIDITY %d HIGHESTMODSEQ 9", n, n+1, validity)
 	switch {
 	case strings.HasPrefix(upper, "AUTHENTICATE"), strings.HasPrefix(upper, "LOGIN"), upper == "CAPABILITY":
 		fmt.Fprintf(v.out, "* CAPABILITY %s\r\n", vastCapability)
@@ -124,7 +133,7 @@ func (v *vastSession) answer(tag, upper, command string) (string, error) {
 		fmt.Fprintf(v.out, "* STATUS INBOX (%s)\r\n", status)
 	case strings.HasPrefix(upper, "EXAMINE"), strings.HasPrefix(upper, "SELECT"):
 		fmt.Fprintf(v.out, "* FLAGS (\\Seen \\Flagged)\r\n* OK [PERMANENTFLAGS (\\Seen \\Flagged \\*)] x\r\n* %d EXISTS\r\n"+
-			"* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %d] x\r\n* OK [HIGHESTMODSEQ 9] x\r\n", n, n+1)
+			"* OK [UIDVALIDITY %d] x\r\n* OK [UIDNEXT %d] x\r\n* OK [HIGHESTMODSEQ 9] x\r\n", n, validity, n+1)
 	case strings.HasPrefix(upper, "UID SEARCH"):
 		fmt.Fprintf(v.out, "* ESEARCH (TAG \"%s\") UID ALL 1:%d\r\n", tag, n)
 	case strings.HasPrefix(upper, "UID FETCH"):
@@ -143,7 +152,7 @@ func (v *vastSession) swallow(command string) (string, error) {
 		_, rest, isLiteral := strings.Cut(command, "{")
 		if !isLiteral {
 			v.appended++
-			return fmt.Sprintf("[APPENDUID 7 %d] ", v.server.messages+v.appended), nil
+			return fmt.Sprintf("[APPENDUID %d %d] ", v.server.validity.Load(), v.server.messages+v.appended), nil
 		}
 		count, _, waits := strings.Cut(rest, "}")
 		size, err := strconv.ParseInt(strings.TrimSuffix(count, "+"), 10, 64)
@@ -198,9 +207,13 @@ func (v *vastSession) row(uid int, items string) error {
 	if strings.Contains(items, "FLAGS") {
 		fmt.Fprintf(v.out, " FLAGS (\\Seen) RFC822.SIZE %d INTERNALDATE \"%s\"", v.server.size, vastDate)
 	}
+	if strings.Contains(items, "[HEADER]") {
+		header := vastHeader(uid)
+		fmt.Fprintf(v.out, " BODY[HEADER] {%d}\r\n%s", len(header), header)
+	}
 	if strings.Contains(items, "[]") {
 		fmt.Fprintf(v.out, " BODY[] {%d}\r\n", v.server.size)
-		if err := v.server.Write(v.out, uid); err != nil {
+		if err := v.server.write(v.out, uid); err != nil {
 			return err
 		}
 	}
