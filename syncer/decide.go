@@ -56,6 +56,12 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 	// The plan says it all from here on: what it was made of may go.
 	b.base.Links, b.remote.Messages, b.local.Messages = nil, nil, nil
 	b.odd, b.files, b.newKeys = nil, nil, nil
+	r.tellPlan(b)
+	return nil
+}
+
+// tellPlan tells what a plan leaves undone, and why.
+func (r *run) tellPlan(b *box) {
 	r.tally.conflicts(b.plan.Conflicts)
 	if spoiled := b.remote.Spoiled.Len(); spoiled > 0 {
 		r.tally.trouble(b.name, fmt.Errorf("%w: the server's description of %d messages cannot be read; they stay on the server", mailbox.ErrProtocol, spoiled))
@@ -80,7 +86,6 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 		r.tally.notice(b.name, fmt.Sprintf("the server renumbered its messages (UIDVALIDITY %d -> %d); %d of %d recognised by content, nothing deleted",
 			b.base.Known.Remote.UIDValidity, b.remote.Status.UIDValidity, b.plan.Matched, b.plan.Known))
 	}
-	return nil
 }
 
 // suspicious is how many deletions nobody wonders about, as for the guards.

@@ -8,6 +8,8 @@
 //	census.go    both sides are listed; what the checkpoints prove unchanged
 //	             is left alone; absence is proved, not assumed
 //	observe.go   each mailbox that may have changed is looked at on both sides
+//	window.go    of many new messages a window at a time: the others wait, named,
+//	             until it is decided and carried out
 //	rename.go    mailboxes under a new name are recognised
 //	             (package plan decides, mailbox by mailbox)
 //	apply.go     mailboxes are made, then
@@ -20,6 +22,8 @@
 //	  rewritten.go what a server stored with its own line ends is known again
 //	flags.go     then flags change
 //	remove.go    and only then is anything deleted
+//	archive.go   ... or, by an archive, taken from the server, behind
+//	gate.go      the questions that each message has to pass
 //	settle.go    last, the checkpoint
 //	retry.go     lost connections, and which errors end a run
 //	report.go    what a run tells about itself

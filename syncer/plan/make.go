@@ -349,33 +349,6 @@ func (m *maker) adopt(matches []match) {
 	}
 }
 
-// holdBack notes which questions had no answer. What they concern does not
-// travel now: it could become two.
-func (m *maker) holdBack(q Questions) {
-	m.plan.Unanswered = q.Headers.Union(q.Bodies)
-	if m.plan.Unanswered.IsEmpty() {
-		return
-	}
-	m.plan.Settled = false
-	m.heldSizes, m.heldDates = map[int64]bool{}, map[int64]bool{}
-	for uid := range m.plan.Unanswered.All() {
-		row, _ := m.remote.find(uid)
-		m.heldSizes[row.Size] = true
-		if row.Date.Known {
-			m.heldDates[row.Date.Unix] = true
-		}
-	}
-}
-
-// mayBeThere reports whether the server may have a message that the base does
-// not know and that no row matched. since is that of an upload, or 0.
-func (m *maker) mayBeThere(content mailbox.Content, date mailbox.Date, since mailbox.UID) bool {
-	if m.remote.Missing {
-		return false
-	}
-	return !m.remote.Complete || m.heldSizes[content.Size] || date.Known && m.heldDates[date.Unix] || since != 0 && m.plan.Unanswered.Max() >= since
-}
-
 func (m *maker) finish() Plan {
 	for i := range m.links {
 		link := &m.links[i]

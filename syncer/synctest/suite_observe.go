@@ -56,6 +56,17 @@ var observeCases = []remoteSubtest{
 			c.Errorf("new message: %+v", m)
 		}
 	}},
+	{"ObserveInWindowsTellsWhatIsLeftAndThenThat", observeWindows},
+	{"ObserveOfAWindowUnderAnotherUIDValidityIsRefused", func(c *remoteCase) {
+		known := c.made(3)
+		s := c.observe(c.box, mailbox.Since{Limit: 1})
+		other := mailbox.Status{UIDValidity: s.Status.UIDValidity + 1}
+		_, err := c.Remote.Observe(c.ctx, c.box, mailbox.Since{Remote: other, Only: uidsOf(known[1:])}, func(m mailbox.RemoteMessage) error {
+			c.Errorf("handed over uid %d", m.UID)
+			return nil
+		})
+		wantError(c, "observe", err, mailbox.ErrUIDValidity)
+	}},
 	{"ObserveProvesThatAMessageIsGone", func(c *remoteCase) {
 		known := c.made(5)
 		before := c.observe(c.box, mailbox.Since{})
@@ -147,6 +158,50 @@ var observeCases = []remoteSubtest{
 
 // wantPresent checks that an observation proves what is there: to a base that
 // knows known, just the messages in now.
+// observeWindows looks at a mailbox a few messages at a time. A remote may tell
+// all of them at once; then nothing is left.
+func observeWindows(c *remoteCase) {
+	all := c.made(7)
+	for _, limit := range []int{-1, 2, 7, 9} {
+		s := c.observe(c.box, mailbox.Since{Limit: limit})
+		if !s.Complete || s.present(uidsOf(all)).String() != uidsOf(all).String() {
+			c.Fatalf("limit %d: complete %v, present %s", limit, s.Complete, s.present(uidsOf(all)))
+		}
+		if told := len(s.messages); s.Rest.Len() != len(all)-told || told > max(limit, 0) && told < len(all) {
+			c.Errorf("limit %d: %d described, %s left", limit, told, s.Rest)
+		}
+		for i, m := range s.messages {
+			if m.UID != all[i].UID || !m.HasFlags || !m.Date.Known {
+				c.Errorf("limit %d: message %d is %+v", limit, i, m)
+			}
+		}
+		if s.Rest.IsEmpty() {
+			continue
+		}
+		some, _ := s.Rest.First(3)
+		validity := mailbox.Status{UIDValidity: s.Status.UIDValidity}
+		part := c.observe(c.box, mailbox.Since{Remote: validity, Only: some})
+		if !part.Complete || len(part.messages) != some.Len() || part.Delta {
+			c.Errorf("limit %d: of %s came %d messages, complete %v", limit, some, len(part.messages), part.Complete)
+		}
+		for _, m := range part.messages {
+			if !some.Contains(m.UID) {
+				c.Errorf("limit %d: uid %d was not asked for", limit, m.UID)
+			}
+		}
+	}
+	gone := all[3].UID
+	c.Witness.Expunge(c.box, gone)
+	s := c.observe(c.box, mailbox.Since{Limit: -1})
+	if s.Rest.IsEmpty() {
+		return
+	}
+	part := c.observe(c.box, mailbox.Since{Remote: mailbox.Status{UIDValidity: s.Status.UIDValidity}, Only: uidsOf(all[2:5])})
+	if _, found := part.find(gone); found || !part.Complete || len(part.messages) != 2 || part.Spoiled.Contains(gone) {
+		c.Errorf("uid %d is gone: %d messages, complete %v, spoiled %s", gone, len(part.messages), part.Complete, part.Spoiled)
+	}
+}
+
 func (c *remoteCase) wantPresent(s seen, known, now []Message) {
 	c.Helper()
 	if !s.Complete {
