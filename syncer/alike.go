@@ -1,12 +1,10 @@
 package syncer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
@@ -48,12 +46,10 @@ func (r *run) essenceOfFile(ctx context.Context, b *box, key mailbox.Key) error 
 	if err != nil {
 		return fmt.Errorf("file %s: %w", key, err)
 	}
-	i, ok := slices.BinarySearchFunc(b.local.Messages, key, func(m mailbox.LocalMessage, key mailbox.Key) int {
-		return cmp.Compare(m.Key, key)
-	})
-	if ok {
-		b.local.Messages[i].Alike = hash
+	if b.local.Alike == nil {
+		b.local.Alike = map[mailbox.Key]mailbox.Hash{}
 	}
+	b.local.Alike[key] = hash
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 		b.isOut = b.base.Known.ID == 0 && len(b.plan.Actions) == 0
 	}
 	// The plan says it all from here on: what it was made of may go.
-	b.base.Links, b.remote.Messages, b.local.Messages = nil, nil, nil
+	b.base.Links, b.remote.Messages, b.local.Messages, b.local.Alike = nil, nil, nil, nil
 	b.odd, b.files, b.newKeys = nil, nil, nil
 	r.tellPlan(b)
 	return nil

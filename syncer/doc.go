@@ -35,6 +35,7 @@
 //	syncer/plan          pure decisions: three snapshots and a policy in, a plan out
 //	syncer/imapremote    the server side, on go-imap; its wire is the shared socket
 //	syncer/merge         many sources, one set of messages
+//	syncer/former        what mbsync and offlineimap remember
 //	maildirout           the disk side
 //	syncer/verify        compares two sides, message by message
 //	syncer/export        mbox, .eml and zip for other programs

@@ -15,7 +15,7 @@ import (
 func newConfigCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Look at the configuration",
+		Short: "Look at the configuration, or translate another program's",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -24,7 +24,7 @@ func newConfigCommand(a *app) *cobra.Command {
 		Short: "Check the configuration and list its accounts",
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return a.checkConfig() },
-	})
+	}, newConfigTranslateCommand(a))
 	return cmd
 }
 

@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"syncer/verify":          {"syncer/mailbox"},
 	"syncer/export":          {"syncer/mailbox"},
 	"syncer/watch":           nil,
+	"syncer/former":          {"syncer/mailbox"},
 	"syncer/synctest":        {"syncer/mailbox", "syncer/plan", "syncer"},
 	"maildirout":             {"syncer/mailbox"},
 	"state":                  {"syncer/mailbox"},
@@ -39,6 +40,7 @@ var rooms = map[string][]string{
 	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify", "syncer/merge"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/watch", "syncer/imapremote", "syncer/imapremote/wire",
+		"syncer/former",
 		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "syncer/export",
 		"maildirout", "state", "cmd/internal/config", "cmd/internal/discover", "cmd/internal/monitor", "cmd/internal/ui",
 		"cmd/internal/schedule",

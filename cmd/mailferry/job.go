@@ -210,6 +210,13 @@ func (a *app) runEngine(ctx context.Context, j job, account config.Account, both
 	}
 	options := a.options(j, account, both, report)
 	options.Recover = recover
+	wasImported, err := both.wasImported()
+	if err != nil {
+		return syncer.Summary{}, err
+	}
+	if wasImported {
+		options.Essence = essenceOf
+	}
 	if j.command == config.ModeArchive {
 		if err := a.makeArchive(ctx, j, account, both, report, &options); err != nil {
 			return syncer.Summary{}, err

@@ -212,3 +212,9 @@ func cutPrefix(wire, prefix string) (string, bool) {
 	}
 	return wire, false
 }
+
+// NameOf reads a name of levels in modified UTF-7 joined by separator, as other
+// programs write names of mailboxes down. Errors wrap mailbox.ErrUnsupported.
+func NameOf(wire, separator string) (mailbox.Name, error) {
+	return newNames(nil).fromWire(wire, separator)
+}

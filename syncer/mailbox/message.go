@@ -115,6 +115,4 @@ type LocalMessage struct {
 	// not in the base, which the engine reads.
 	Content Content
 	Date    Date
-	// Alike is RemoteMessage's.
-	Alike Hash
 }

@@ -9,11 +9,11 @@ import (
 // AskAlike returns the messages on the server that no file matches octet for
 // octet, and the files that they may be all the same, because they arrived in
 // the same second: another tool may have brought them there and changed their
-// headers on the way. The answers go into Alike of the rows and files. It is
+// headers on the way. The answers go into Alike of the rows and of local. It is
 // for after Ask has nothing more to ask.
 func AskAlike(base Base, local Local, remote Remote, policy Policy) (mailbox.UIDSet, []mailbox.Key) {
 	isNew := func(row mailbox.RemoteMessage) bool { return !base.has(row.UID) }
-	if remote.Missing || !slices.ContainsFunc(remote.Messages, isNew) {
+	if remote.Missing || !IsRenumbered(base, remote) && !slices.ContainsFunc(remote.Messages, isNew) {
 		return nil, nil
 	}
 	m := newMaker(base, local, remote, policy)
@@ -41,7 +41,7 @@ func AskAlike(base Base, local Local, remote Remote, policy Policy) (mailbox.UID
 }
 
 // pairAlike matches what pairUp left over and what is alike, one to one.
-func pairAlike(cands []candidate, rows []*mailbox.RemoteMessage, matches []match) []match {
+func pairAlike(cands []candidate, rows []*mailbox.RemoteMessage, matches []match, onDisk map[mailbox.Key]mailbox.Hash) []match {
 	taken, matched := partners(matches)
 	var alike []match
 	for _, row := range rows {
@@ -50,7 +50,7 @@ func pairAlike(cands []candidate, rows []*mailbox.RemoteMessage, matches []match
 		}
 		for i := range cands {
 			c := &cands[i]
-			if c.file != nil && !taken[c.key()] && c.file.Alike == row.Alike && c.date.SameInstant(row.Date) {
+			if c.file != nil && !taken[c.key()] && onDisk[c.key()] == row.Alike && c.date.SameInstant(row.Date) {
 				taken[c.key()] = true
 				alike = append(alike, match{row, c})
 				break

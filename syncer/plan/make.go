@@ -245,7 +245,7 @@ func (m *maker) pair() ([]match, Questions) {
 	}
 	cands := m.candidates()
 	matches, questions := pairUp(cands, rows)
-	return append(matches, pairAlike(cands, rows, matches)...), questions
+	return append(matches, pairAlike(cands, rows, matches, m.local.Alike)...), questions
 }
 
 // candidates are what rows may be matched with: of identical ones, those that

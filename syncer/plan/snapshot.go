@@ -59,6 +59,8 @@ type Local struct {
 	// Messages sorted by Key. Those not in the base have Content and Date.
 	Messages []mailbox.LocalMessage
 	Stamp    mailbox.Stamp
+	// Alike are the hashes that AskAlike asked for: RemoteMessage's.
+	Alike map[mailbox.Key]mailbox.Hash
 }
 
 // IsRenumbered reports whether the UIDs in the base mean nothing any more.

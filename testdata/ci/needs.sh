@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: a C compiler for the
-# race detector, OpenSSL, Dovecot and systemd's check of units; with the argument "long" also a browser
+# race detector, OpenSSL, Dovecot, mbsync, offlineimap and systemd's check of
+# units; with the argument "long" also a browser
 # and mail readers. On Debian and its kin that happens by
 # itself (as root, or where sudo asks for no password); elsewhere it says what
 # is missing. It starts no server: the tests start their own.
@@ -20,6 +21,8 @@ need gcc gcc libc6-dev
 need openssl openssl ca-certificates
 need systemd-analyze systemd
 need dovecot dovecot-imapd dovecot-pop3d
+need mbsync isync
+need offlineimap offlineimap3
 if command -v dovecot >/dev/null && [[ -d /usr/lib/dovecot && ! -x /usr/lib/dovecot/pop3 ]]; then
   missing+=(dovecot-pop3d)
 fi
