@@ -7,7 +7,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 \
                freebsd/amd64 freebsd/arm64 windows/amd64 windows/arm64
 
-.PHONY: build needs test lint bench long fuzz cross clean
+.PHONY: build needs test lint bench long fuzz cross packages clean
 
 build: ## the binary, ./mailferry
 	$(GO) build -trimpath -o mailferry ./cmd/mailferry
@@ -50,5 +50,11 @@ cross: ## that it builds wherever it is released, and on Windows the tests, too
 	done
 	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 
+GORELEASER ?= github.com/goreleaser/goreleaser/v2@v2.16.0
+packages: ## archives, deb, rpm and apk in dist/, and a test that installs the deb (the first time builds goreleaser: 10 minutes, 4 GB)
+	$(GO) run $(GORELEASER) check
+	$(GO) run $(GORELEASER) release --snapshot --clean
+	$(GO) test -tags packages -count=1 -run TestPackage ./cmd/mailferry
+
 clean: ## what the other targets leave behind
-	rm -rf mailferry dist
+	rm -rf mailferry dist packaging

@@ -142,8 +142,10 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 		newConfigCommand(a),
 		newVersionCommand(a),
 		newCompletionCommand(a),
+		newManCommand(a),
 	)
 	root.SetHelpCommand(newHelpCommand(a))
+	a.completeFlags(root)
 	return root
 }
 
