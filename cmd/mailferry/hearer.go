@@ -50,12 +50,12 @@ func (h *hearer) Progress(p syncer.Progress) {
 }
 
 // hushes reports whether how the run ended is known already.
-func (h *hearer) hushes(code int, err error) bool {
+func (h *hearer) hushes(end ui.Summary, err error) bool {
 	h.err = err
-	if code == exitInterrupted {
+	if end.ExitCode == exitInterrupted {
 		return true // by whoever ended the watch
 	}
-	return !h.vigil.streak.isNews(code)
+	return !h.vigil.streak.isNews(end)
 }
 
 // Summary passes on what is worth a line: as JSON all of them, to people what
@@ -63,7 +63,7 @@ func (h *hearer) hushes(code int, err error) bool {
 func (h *hearer) Summary(s ui.Summary) {
 	h.summary = s
 	v := h.vigil
-	failures, since := v.streak.add(s.ExitCode, time.Now())
+	failures, since := v.streak.add(s, time.Now())
 	if v.app.flags.json || v.app.flags.verbose > 0 || hasChanged(s.Summary) {
 		h.reporter.Summary(s)
 	}
@@ -93,22 +93,23 @@ func (h *hearer) outcome(code int) watch.Outcome {
 	return outcome
 }
 
-// streak is a row of failed runs of an account. It is told once.
+// streak is a row of runs of an account that failed alike. It is told once.
 type streak struct {
-	code, runs int
-	since      time.Time
+	code, failed, guarded int
+	runs                  int
+	since                 time.Time
 }
 
 // isNews reports whether a run's end is to be told. A store that is in use is
 // not: the other run tells.
-func (s *streak) isNews(code int) bool {
-	return code != exitLocked && (code == exitDone || code != s.code)
+func (s *streak) isNews(end ui.Summary) bool {
+	return end.ExitCode != exitLocked && (s.runs == 0 || end.ExitCode != s.code || end.Failed != s.failed || end.Guarded != s.guarded)
 }
 
 // add takes note of a run's end and returns the streak before it.
-func (s *streak) add(code int, now time.Time) (runs int, since time.Time) {
+func (s *streak) add(end ui.Summary, now time.Time) (runs int, since time.Time) {
 	runs, since = s.runs, s.since
-	switch code {
+	switch end.ExitCode {
 	case exitDone:
 		*s = streak{}
 	case exitLocked:
@@ -117,7 +118,7 @@ func (s *streak) add(code int, now time.Time) (runs int, since time.Time) {
 		if s.runs++; s.runs == 1 {
 			s.since = now
 		}
-		s.code = code
+		s.code, s.failed, s.guarded = end.ExitCode, end.Failed, end.Guarded
 	}
 	return runs, since
 }

@@ -35,7 +35,7 @@ type reporter interface {
 
 // husher is a reporter that knows which runs' ends are no news.
 type husher interface {
-	hushes(code int, err error) bool
+	hushes(end ui.Summary, err error) bool
 }
 
 // runJobs runs one account after the other. Each has its own summary; the
@@ -90,7 +90,7 @@ func (a *app) finish(out reporter, report *report, again string, end ui.Summary,
 	defer a.telling.Unlock()
 	isMuted := report.mutes != nil && report.mutes(end.ExitCode, blocks, err)
 	h, listens := out.(husher)
-	if !isMuted && (!listens || !h.hushes(end.ExitCode, err)) {
+	if !isMuted && (!listens || !h.hushes(end, err)) {
 		report.tell(a.console, end.Account, again, end.Summary, err)
 	}
 	end.Duration = time.Since(started)

@@ -46,7 +46,7 @@ func newServiceManager(env func(string) string) *serviceManager {
 // tell sends lines such as READY=1. A manager that does not listen is none.
 func (m *serviceManager) tell(lines string) {
 	if m.socket != nil {
-		_ = m.socket.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = m.socket.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		_, _ = m.socket.Write([]byte(lines))
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"mailferry/cmd/internal/ui"
 	"mailferry/syncer/watch"
 )
 
@@ -55,7 +57,7 @@ func (a *app) watch(ctx context.Context, jobs []job, args []string, flags watchF
 	}
 	k.tasks.Go(func() { watch.Sleeps(stopping, time.Now, k.woke) })
 	k.tasks.Go(func() { k.manager.watchdog(stopping, k.isAlive) })
-	k.manager.tell("READY=1")
+	k.greet()
 	hopeless := k.await(stopping)
 	k.manager.tell("STOPPING=1")
 	stop()
@@ -67,6 +69,19 @@ func (a *app) watch(ctx context.Context, jobs []job, args []string, flags watchF
 		return nil // asked for by whoever manages us
 	}
 	return status(exitInterrupted)
+}
+
+// greet tells that the watch has begun.
+func (k *sentry) greet() {
+	k.manager.tell("READY=1")
+	if k.app.flags.json || k.app.flags.quiet || !k.app.console.IsTerminal() {
+		return
+	}
+	names := make([]string, len(k.vigils))
+	for i, v := range k.vigils {
+		names[i] = ui.Escape(v.job.target.account.Name) + " (" + v.job.command + ")"
+	}
+	fmt.Fprintf(k.app.console.Err(), "mailferry: watching %s; Ctrl-C ends it\n", strings.Join(names, ", "))
 }
 
 // await waits until the user asks to stop, or the first run of every account

@@ -9,7 +9,9 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/ui"
 	"mailferry/maildirout"
+	"mailferry/state"
 	"mailferry/syncer/imapremote"
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/watch"
@@ -35,6 +37,8 @@ type vigil struct {
 	loop *watch.Loop
 	// server listens to the server; nil: nobody does.
 	server atomic.Pointer[imapremote.Watcher]
+	// relisten has the listener choose its mailboxes anew; nil: it does not listen.
+	relisten atomic.Pointer[context.CancelFunc]
 	// reached is signalled when a run has reached the server, or the machine
 	// woke: the time to connect.
 	reached chan struct{}
@@ -123,8 +127,14 @@ func (v *vigil) listenOnce(ctx context.Context) error {
 			}
 		},
 	})
+	ctx, again := context.WithCancel(ctx)
+	defer again()
 	v.server.Store(server)
-	defer v.server.Store(nil)
+	v.relisten.Store(&again)
+	defer func() {
+		v.server.Store(nil)
+		v.relisten.Store(nil)
+	}()
 	return server.Watch(ctx)
 }
 
@@ -166,16 +176,33 @@ func (v *vigil) run() watch.Outcome {
 		// What was confirmed was meant for what was there to be seen.
 		v.job.flags.allowDeletes, v.job.flags.newStore = 0, false
 	}
-	if outcome.Result == watch.Done && v.server.Load() == nil {
-		v.reach()
+	if outcome.Result == watch.Done || outcome.Result == watch.Failed {
+		v.tendListener(heard.summary)
 	}
 	v.tellManager()
 	return outcome
 }
 
+// tendListener has the listener connect if it does not listen, and choose anew
+// if there are other mailboxes now than it chose from.
+func (v *vigil) tendListener(s ui.Summary) {
+	server := v.server.Load()
+	if server != nil && s.MailboxesCreated+s.MailboxesDeleted+s.MailboxesRenamed > 0 {
+		if _, all := server.Covered(); !all {
+			if again := v.relisten.Load(); again != nil {
+				(*again)()
+			}
+			server = nil
+		}
+	}
+	if server == nil {
+		v.reach()
+	}
+}
+
 // lookUpAgain finds out whether a store that was not there is there now.
 func (v *vigil) lookUpAgain() {
-	if v.arg == "" || v.job.target.err == nil {
+	if v.arg == "" || !errors.Is(v.job.target.err, state.ErrMarkerMissing) {
 		return
 	}
 	loaded, err := v.app.loadConfig()

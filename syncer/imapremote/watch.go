@@ -70,14 +70,14 @@ func (w *Watcher) Watch(ctx context.Context) error {
 		return err
 	}
 	defer a.Close()
+	if !a.caps.has("IDLE") {
+		return fmt.Errorf("IDLE is %w", mailbox.ErrUnsupported)
+	}
 	if a.caps.has("NOTIFY") {
 		if err := w.notify(ctx, a); !isRefusal(err) {
 			return err
 		}
 		a.log.Info("server refuses NOTIFY")
-	}
-	if !a.caps.has("IDLE") {
-		return fmt.Errorf("IDLE is %w", mailbox.ErrUnsupported)
 	}
 	return w.idleAll(ctx, a)
 }
@@ -120,12 +120,14 @@ func (w *Watcher) uncover() {
 }
 
 // notify waits on one connection for news of all mailboxes. INBOX is selected:
-// Dovecot notices mail that somebody else put into a Maildir only there.
+// Dovecot notices mail that somebody else put into a Maildir only there. And it
+// idles: else Dovecot 2.3 keeps news of INBOX to itself that follow others within
+// a second.
 func (w *Watcher) notify(ctx context.Context, a *Account) error {
 	return a.with(ctx, "", false, func(s *session) error {
-		ended := w.listen(a, s, mailbox.Inbox, 0)
-		err := s.raw(ctx, func(x *wire.Exchange) error {
-			if _, err := s.open(x, string(mailbox.Inbox), false); err != nil && !isRefusal(err) {
+		var opened wire.Selected
+		err := s.raw(ctx, func(x *wire.Exchange) (err error) {
+			if opened, err = s.open(x, string(mailbox.Inbox), false); err != nil && !isRefusal(err) {
 				return err
 			}
 			return x.Notify()
@@ -133,19 +135,7 @@ func (w *Watcher) notify(ctx context.Context, a *Account) error {
 		if err != nil {
 			return err
 		}
-		w.mu.Lock()
-		w.all = true
-		w.mu.Unlock()
-		w.opts.News("") // what happened before
-		for {
-			within, err := w.wait(ctx, s, ended)
-			if err == nil {
-				err = alive(ctx, within, func(ctx context.Context) error { return s.raw(ctx, (*wire.Exchange).Noop) })
-			}
-			if err != nil {
-				return err
-			}
-		}
+		return w.idle(ctx, s, "", w.listen(a, s, mailbox.Inbox, opened.Exists))
 	})
 }
 
@@ -203,6 +193,7 @@ func (w *Watcher) idleOn(ctx context.Context, a *Account, name mailbox.Name) err
 	})
 }
 
+// idle waits for news of the selected mailbox, and with name "" of all.
 func (w *Watcher) idle(ctx context.Context, s *session, name mailbox.Name, ended <-chan struct{}) error {
 	for first := true; ; first = false {
 		var cmd *imapclient.IdleCommand
@@ -218,7 +209,9 @@ func (w *Watcher) idle(ctx context.Context, s *session, name mailbox.Name, ended
 		}
 		if first {
 			w.mu.Lock()
-			w.covered[name] = true
+			if w.all = name == ""; !w.all {
+				w.covered[name] = true
+			}
 			w.mu.Unlock()
 			w.opts.News(name) // what happened before
 		}
