@@ -44,6 +44,8 @@ type box struct {
 	prepared sync.Once
 	unready  error
 
+	// doubted are messages that the server answered in two ways.
+	doubted mailbox.UIDSet
 	// staysOnServer says that messages could only be marked \Deleted.
 	staysOnServer bool
 	// appended are the UIDs that this run's uploads were given.
@@ -111,6 +113,7 @@ func (r *run) census(ctx context.Context) (boxes []*box, untouched int, err erro
 		}
 		return byName[name]
 	}
+	r.reportLeftOut()
 	var trash mailbox.Name
 	for i := range listed {
 		b := at(listed[i].Name)
@@ -136,6 +139,20 @@ func (r *run) census(ctx context.Context) (boxes []*box, untouched int, err erro
 	slices.SortFunc(boxes, func(a, b *box) int { return cmp.Compare(a.name, b.name) })
 	r.tally.mailboxes(len(boxes))
 	return r.changed(ctx, boxes)
+}
+
+// reportLeftOut tells of mailboxes that have no name here.
+func (r *run) reportLeftOut() {
+	if r.LeftOut == nil {
+		return
+	}
+	for _, left := range r.LeftOut() {
+		name := mailbox.Name(left.Text)
+		if name != "" && r.Selects != nil && !r.Selects(name) {
+			continue
+		}
+		r.tally.trouble(name, fmt.Errorf("the mailbox is left out: %w", left.Err))
+	}
 }
 
 func (r *run) listBothSides(ctx context.Context) (known []mailbox.Known, listed []mailbox.Listed, folders []mailbox.Name, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"syscall"
 
 	"mailferry/syncer/mailbox"
@@ -164,6 +165,8 @@ type receiver struct {
 	draft  *mailbox.Draft
 	batch  batch
 	octets int64
+	// passed are those handed to the ledger.
+	passed mailbox.UIDSet
 	fatal  error
 }
 
@@ -210,6 +213,13 @@ func (s *receiver) Row(uid mailbox.UID) error {
 		return fmt.Errorf("%w: uid %d was not asked for", mailbox.ErrProtocol, uid)
 	}
 	delete(s.wanted, uid)
+	if draft.Content.Size == 0 && action.Size > 0 {
+		// What a server sends of a message that it cannot read. The draft is
+		// an empty file; no message is lost by calling it a failure.
+		s.draft = draft
+		s.refuse(action, fmt.Errorf("%w: the server says that it has %d octets, and sent none", mailbox.ErrProtocol, action.Size))
+		return nil
+	}
 	if action.Date.Known {
 		draft.Date = action.Date
 	}
@@ -224,14 +234,40 @@ func (s *receiver) Row(uid mailbox.UID) error {
 }
 
 func (s *receiver) Drop(uid mailbox.UID, reason error) error {
-	s.abandon()
 	action, ok := s.wanted[uid]
-	if !ok {
+	if ok {
+		delete(s.wanted, uid)
+		s.refuse(action, reason)
 		return nil
 	}
-	delete(s.wanted, uid)
+	s.abandon()
+	return s.retract(uid, reason)
+}
+
+// refuse reports a message that did not come as it should.
+func (s *receiver) refuse(action *plan.Action, reason error) {
+	s.abandon()
 	s.run.halt(s.box)
 	s.run.tally.failed(*action, reason)
+}
+
+// retract takes a message back that the server answered once more: nobody knows
+// which of the two answers was right.
+func (s *receiver) retract(uid mailbox.UID, reason error) error {
+	i := slices.IndexFunc(s.batch.items, func(it item) bool { return it.action.UID == uid })
+	switch {
+	case i >= 0:
+		taken := s.batch.items[i]
+		s.batch.items = slices.Delete(s.batch.items, i, i+1)
+		s.draft = &taken.draft
+		s.refuse(taken.action, reason)
+	case s.passed.Contains(uid):
+		// It is on its way to the disk: there it stays, and so does the
+		// server's.
+		s.run.halt(s.box)
+		s.run.doubt(s.box, uid)
+		s.run.tally.trouble(s.box.name, fmt.Errorf("uid %d: %w: %w", uid, mailbox.ErrProtocol, reason))
+	}
 	return nil
 }
 
@@ -250,12 +286,22 @@ func (s *receiver) flush() error {
 		return nil
 	}
 	full := s.batch
+	for _, it := range full.items {
+		s.passed = s.passed.Append(it.action.UID)
+	}
 	s.batch, s.octets = batch{}, 0
 	if err := s.ledger.add(full); err != nil {
 		s.fatal = err
 		return err
 	}
 	return nil
+}
+
+// doubt keeps a message on the server whatever is archived in this run.
+func (r *run) doubt(b *box, uid mailbox.UID) {
+	r.tally.mu.Lock()
+	defer r.tally.mu.Unlock()
+	b.doubted = b.doubted.Union(mailbox.UIDs(uid))
 }
 
 func isDiskFull(err error) bool {

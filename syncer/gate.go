@@ -117,6 +117,7 @@ type check func(g *gate, action *plan.Action, content mailbox.Content) error
 // checks are asked in this order; the first error keeps the message.
 var checks = []check{
 	(*gate).isOnDisk, (*gate).wasSent, (*gate).isCommitted, (*gate).hasSameUIDs, (*gate).hasServersSize, (*gate).hasServersDate, (*gate).isUntouched,
+	(*gate).isUndoubted,
 }
 
 // proof is a group of messages that was looked at: those of it that passed.
@@ -250,6 +251,14 @@ func (g *gate) isCommitted(action *plan.Action, _ mailbox.Content) error {
 func (g *gate) hasSameUIDs(*plan.Action, mailbox.Content) error {
 	if v := g.status.UIDValidity; v == 0 || v != g.box.remote.Status.UIDValidity {
 		return mailbox.ErrUIDValidity
+	}
+	return nil
+}
+
+// isUndoubted: there was exactly one answer.
+func (g *gate) isUndoubted(action *plan.Action, _ mailbox.Content) error {
+	if g.box.doubted.Contains(action.UID) {
+		return fmt.Errorf("%w: the server answered the message twice", mailbox.ErrProtocol)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -115,7 +116,7 @@ func (r *run) lookAndGather(ctx context.Context, b *box, since mailbox.Since) er
 
 // look observes a mailbox, again from the start if the connection is lost.
 func (r *run) look(ctx context.Context, b *box, since mailbox.Since) error {
-	return r.retry(ctx, func() error {
+	err := r.retry(ctx, func() error {
 		b.remote.Messages = b.remote.Messages[:0]
 		seen, err := r.Remote.Observe(ctx, b.name, since, func(m mailbox.RemoteMessage) error {
 			b.remote.Messages = append(b.remote.Messages, m)
@@ -124,4 +125,22 @@ func (r *run) look(ctx context.Context, b *box, since mailbox.Since) error {
 		b.remote.Observation = seen
 		return err
 	})
+	if err == nil {
+		err = b.checkOpened()
+	}
+	return err
+}
+
+// checkOpened compares what was opened with what was listed in this run: with
+// another UIDVALIDITY it is another mailbox. Either it was made anew at this
+// moment, which the next run will see, or the server opened the wrong one.
+func (b *box) checkOpened() error {
+	if b.listed == nil || b.listed.Status == nil {
+		return nil
+	}
+	listed, opened := b.listed.Status.UIDValidity, b.remote.Status.UIDValidity
+	if listed == 0 || opened == 0 || listed == opened {
+		return nil
+	}
+	return fmt.Errorf("%w: UIDVALIDITY is %d in the listing and %d in the mailbox that the server opened; it is left alone", mailbox.ErrUIDValidity, listed, opened)
 }

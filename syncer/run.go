@@ -40,6 +40,9 @@ type Options struct {
 	// servers and tools change on the way, so that messages which another tool
 	// brought to the server are recognised. nil: only octets count.
 	Essence func(message io.Reader) (mailbox.Hash, error)
+	// LeftOut, if not nil, tells which mailboxes the listing just made had to
+	// leave out. They are trouble: not everything is done.
+	LeftOut func() []mailbox.LeftOut
 	// Listed, if not nil, is handed the server's complete listing.
 	Listed func([]mailbox.Listed) error
 	// Connections is how many workers transfer at once, at least 1.

@@ -68,6 +68,7 @@ func (c *collecting) collect(ctx context.Context) (syncer.Summary, error) {
 		LocalFolders:  files,
 		Base:          c.both.base,
 		Selects:       account.Mailboxes.Selects,
+		LeftOut:       c.both.leftOut,
 		Connections:   account.Connections,
 		DryRun:        c.flags.dryRun,
 		Stop:          c.app.stop,

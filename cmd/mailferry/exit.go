@@ -116,6 +116,7 @@ func hintFor(err error, again string) string {
 	var hinted hintedError
 	var moving *state.MovingError
 	var usage usageError
+	var refused *mailbox.ServerError
 	switch {
 	case errors.As(err, &hinted):
 		return hinted.hint
@@ -125,6 +126,8 @@ func hintFor(err error, again string) string {
 		return "go on with: mailferry account move " + quoted(moving.Path) + " --to " + quoted(moving.URL)
 	case errors.As(err, &usage):
 		return "mailferry help"
+	case errors.As(err, &refused) && refused.Kind == nil && again != "":
+		return "that is the server's own word; nothing is lost. Again, with -vv to see what was asked: " + again
 	}
 	if hint := networkHint(err); hint != "" && again != "" {
 		return hint + again

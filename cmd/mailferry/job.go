@@ -250,6 +250,7 @@ func (a *app) options(j job, account config.Account, both *sides, report *report
 		LocalCopies:   both.disk,
 		Copies:        both.base,
 		Selects:       account.Mailboxes.Selects,
+		LeftOut:       both.leftOut,
 		Connections:   account.Connections,
 		DryRun:        j.flags.dryRun,
 		Stop:          a.stop,

@@ -16,6 +16,7 @@ import (
 	"mailferry/syncer"
 	"mailferry/syncer/imapremote"
 	"mailferry/syncer/imapremote/wire"
+	"mailferry/syncer/mailbox"
 	"mailferry/syncer/pop3remote"
 )
 
@@ -153,7 +154,10 @@ func (a *app) dialer(ctx context.Context, account config.Account) (wire.Dialer, 
 		return wire.Dialer{}, err
 	}
 	log := a.log.With("account", account.Name)
-	dialer := wire.Dialer{Addr: address(account), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel, Log: log}
+	dialer := wire.Dialer{
+		Addr: address(account), Security: security(account), TLS: tlsConfig, Tunnel: account.Tunnel,
+		Timeout: account.Timeout, ConnectTimeout: account.Timeout, Log: log,
+	}
 	if account.BWLimit > 0 {
 		dialer.Limiter, dialer.ReadBuffer = limiter(ctx, account.BWLimit), ahead(account.BWLimit)
 	}
@@ -211,6 +215,14 @@ func (a *app) imapOptions(ctx context.Context, account config.Account) (imapremo
 	s := &sides{onlyOptions: true}
 	err := s.openRemote(ctx, a, account, true)
 	return s.options, err
+}
+
+// leftOut tells which mailboxes the server's last listing had to leave out.
+func (s *sides) leftOut() []mailbox.LeftOut {
+	if s.imap == nil {
+		return nil
+	}
+	return s.imap.LeftOut()
 }
 
 // address is where the server is; of a tunnel without a URL it is the account's

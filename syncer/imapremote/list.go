@@ -16,8 +16,8 @@ import (
 const maxMailboxes = 100_000
 
 // List returns every mailbox of the user that can be selected, sorted by name,
-// with its status. Names that have no counterpart are left out and logged. (RFC
-// 9051, section 6.3.9; with LIST-STATUS: RFC 5819)
+// with its status. LeftOut tells of those that have no name here. (RFC 9051,
+// section 6.3.9; with LIST-STATUS: RFC 5819)
 func (a *Account) List(ctx context.Context) ([]mailbox.Listed, error) {
 	var found []mailbox.Listed
 	err := a.with(ctx, "", false, func(s *session) error {
@@ -101,12 +101,12 @@ func saysAbsent(err error) bool {
 	return strings.Contains(text, "doesn't exist") || strings.Contains(text, "does not exist")
 }
 
+// LeftOut tells which mailboxes the last List had to leave out: those whose
+// names cannot be read, or have no counterpart, or are another's, too.
+func (a *Account) LeftOut() []mailbox.LeftOut { return a.names.omitted() }
+
 // isOurs reports whether a row is a mailbox of the user that can be selected.
 func (a *Account) isOurs(row wire.ListRow) bool {
-	if row.Name == "" {
-		a.log.Warn("mailbox left out", "error", row.Err)
-		return false
-	}
 	return !hasAttribute(row, `\NoSelect`) && !hasAttribute(row, `\NonExistent`) && !a.names.isForeign(row.Name)
 }
 
@@ -119,22 +119,26 @@ func hasAttribute(row wire.ListRow, attribute string) bool {
 func (a *Account) translate(rows []wire.ListRow) []mailbox.Listed {
 	spelled := make(map[mailbox.Name]string, len(rows))
 	found := make([]mailbox.Listed, 0, len(rows))
+	var omitted []mailbox.LeftOut
 	for _, row := range rows {
 		name, err := a.names.fromWire(row.Name, row.Separator)
-		if err != nil {
-			a.log.Warn("mailbox left out", "wire", row.Name, "error", err)
-			continue
+		if row.Name == "" && row.Err != nil {
+			err = row.Err
 		}
-		if first, taken := spelled[name]; taken {
-			if first != row.Name {
-				a.log.Warn("mailbox left out: another one has the same name", "mailbox", string(name), "wire", row.Name)
-			}
+		first, taken := spelled[name]
+		if err == nil && taken && first != row.Name {
+			err = fmt.Errorf("%w: %q has the same one", errName, first)
+		}
+		if err != nil {
+			omitted = append(omitted, mailbox.LeftOut{Text: row.Name, Err: err})
+		}
+		if err != nil || taken {
 			continue
 		}
 		spelled[name] = row.Name
 		found = append(found, mailbox.Listed{Name: name, Attributes: row.Attributes, Status: row.Status, MailboxID: row.MailboxID})
 	}
-	a.names.replace(spelled)
+	a.names.replace(spelled, omitted)
 	slices.SortFunc(found, func(x, y mailbox.Listed) int { return cmp.Compare(x.Name, y.Name) })
 	return found
 }

@@ -31,6 +31,7 @@ type names struct {
 
 	mu     sync.Mutex
 	listed map[mailbox.Name]string
+	left   []mailbox.LeftOut
 }
 
 func newNames(namespaces []namespace) *names {
@@ -162,10 +163,17 @@ func (n *names) learn(name mailbox.Name, wire string) bool {
 }
 
 // replace takes the names of a new listing for the old ones.
-func (n *names) replace(listed map[mailbox.Name]string) {
+func (n *names) replace(listed map[mailbox.Name]string, left []mailbox.LeftOut) {
 	n.mu.Lock()
-	n.listed = listed
+	n.listed, n.left = listed, left
 	n.mu.Unlock()
+}
+
+// omitted returns what the last listing left out.
+func (n *names) omitted() []mailbox.LeftOut {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.left
 }
 
 // forget drops a name and those below it.

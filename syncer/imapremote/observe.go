@@ -152,6 +152,9 @@ func (v *survey) run(wireName string, write bool) error {
 		return fmt.Errorf("%w: the server did not say what it opened", mailbox.ErrProtocol)
 	}
 	if v.found.Status.Messages == 0 && v.x.Exists() == 0 {
+		if slices.ContainsFunc(v.rows, func(row described) bool { return row.isDescribed(0) }) {
+			return fmt.Errorf("%w: the server says that there are no messages, and describes some", mailbox.ErrProtocol)
+		}
 		v.rows = nil
 		v.found.Complete, v.found.HasPresent = true, true
 		return nil
@@ -226,7 +229,7 @@ func (v *survey) finish(how scan) error {
 		v.found.Complete, v.found.HasPresent = true, true
 		v.found.Present = v.listed()
 		return nil
-	case how == changes && v.since.Below+v.countNew() == int(exists):
+	case how == changes && v.since.Below+v.countNew() == int(exists) && !v.hasHole():
 		v.found.Complete = true
 		return nil
 	}
@@ -301,6 +304,15 @@ func (v *survey) listed() mailbox.UIDSet {
 func (v *survey) countNew() int {
 	first, _ := slices.BinarySearchFunc(v.rows, v.floor, func(row described, uid mailbox.UID) int { return cmp.Compare(row.uid, uid) })
 	return len(v.rows) - first
+}
+
+// hasHole reports whether new messages may be missing among the rows: the UIDs
+// go on behind the checkpoint, and some have no row. Usually they are gone
+// already; but a server that leaves out a row just when another message was
+// expunged would have the counts add up.
+func (v *survey) hasHole() bool {
+	next := v.found.Status.UIDNext
+	return next > v.floor && v.countNew() < int(next-v.floor)
 }
 
 // prove asks for the UIDs there are. They count only if they are as many as

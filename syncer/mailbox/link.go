@@ -153,6 +153,13 @@ type Listed struct {
 	MailboxID string
 }
 
+// LeftOut is a mailbox that a listing had to leave out.
+type LeftOut struct {
+	// Text is what the server calls it, to the octet; "" if it has no name.
+	Text string
+	Err  error
+}
+
 // Ref is a mailbox together with the UIDValidity that its UIDs belong to.
 type Ref struct {
 	Name        Name

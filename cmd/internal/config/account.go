@@ -46,7 +46,10 @@ type Account struct {
 	// MaxMessageSize in octets; 0 is no limit.
 	MaxMessageSize int64
 	// BWLimit in octets per second, both directions together; 0 is no limit.
-	BWLimit        int64
+	BWLimit int64
+	// Timeout is how long a server may be silent when an answer is due, or take
+	// to be connected to; 0 is a minute, and half a minute to connect.
+	Timeout        time.Duration
 	AllowPlaintext bool
 	// PingURL is told of each run's begin and end; MetricsFile keeps its numbers
 	// for Prometheus. "" is none.

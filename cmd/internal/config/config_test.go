@@ -51,6 +51,7 @@ on_remote_delete = "keep"
 on_local_delete  = "trash"
 max_message_size = "25M"
 bwlimit          = "500k"
+timeout          = "90s"
 allow_plaintext  = true
 machine          = "work"
 ping_url         = "https://hc-ping.com/uuid"
@@ -91,7 +92,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		"tls_pin": home.TLSPin == "ab"+strings.Repeat("0", 62), "auth": home.Auth == "plain",
 		"token_command": slices.Equal(home.TokenCommand, []string{"oama"}), "on_remote_delete": home.OnRemoteDelete == "keep",
 		"on_local_delete": home.OnLocalDelete == "trash", "max_message_size": home.MaxMessageSize == 25<<20,
-		"bwlimit": home.BWLimit == 500<<10, "allow_plaintext": home.AllowPlaintext, "defaults": home.Connections == 2,
+		"bwlimit": home.BWLimit == 500<<10, "timeout": home.Timeout == 90*time.Second, "allow_plaintext": home.AllowPlaintext, "defaults": home.Connections == 2,
 		"older_than": home.Archive.OlderThan == 14*24*time.Hour, "keep_latest": home.Archive.KeepLatest == 5,
 		"until_quota": home.Archive.UntilQuota == 80, "keep_flagged": !home.Archive.KeepFlagged,
 		"seen_only": home.Archive.SeenOnly, "leave_for": slices.Equal(home.Archive.LeaveFor, []string{"work", "home-2"}),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -64,6 +65,7 @@ var accountKeys = []key{
 	}},
 	{"max_message_size", `"0" for no limit, or a size such as "25M"`, false, func(a *Account, v value) error { return v.size(&a.MaxMessageSize) }},
 	{"bwlimit", `"0" for no limit, or octets per second such as "500k"`, false, func(a *Account, v value) error { return v.size(&a.BWLimit) }},
+	{"timeout", `a time span such as "60s"`, false, func(a *Account, v value) error { return v.span(&a.Timeout) }},
 	{"allow_plaintext", "true or false", false, func(a *Account, v value) error { return v.truth(&a.AllowPlaintext) }},
 	{"machine", "a name of letters, digits and - _ . such as work", false, func(a *Account, v value) error {
 		text, err := v.text()
@@ -260,6 +262,18 @@ func (v value) size(target *int64) error {
 	text, err := v.text()
 	if err == nil {
 		*target, err = ParseSize(cmp.Or(text, "0"))
+	}
+	return err
+}
+
+// span reads a time that is long enough to be meant.
+func (v value) span(target *time.Duration) error {
+	text, err := v.text()
+	if err != nil {
+		return err
+	}
+	if *target, err = ParseAge(text); err == nil && (*target < time.Second || *target > time.Hour) {
+		err = fmt.Errorf("%.40q is not between 1s and 1h", text)
 	}
 	return err
 }

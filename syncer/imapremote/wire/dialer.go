@@ -73,7 +73,7 @@ type Limits struct {
 	// Nesting caps how deep lists may be nested. 100.
 	Nesting int
 	// Unsolicited caps answers that nobody asked for during one command.
-	// 1,000,000.
+	// 200,000.
 	Unsolicited int
 	// Mailboxes caps the rows of one LIST. 200,000.
 	Mailboxes int
@@ -85,7 +85,7 @@ func (l Limits) withDefaults() Limits {
 	l.Literal = orDefault(l.Literal, 1<<20)
 	l.Body = orDefault(l.Body, 1<<32-1)
 	l.Nesting = orDefault(l.Nesting, 100)
-	l.Unsolicited = orDefault(l.Unsolicited, 1_000_000)
+	l.Unsolicited = orDefault(l.Unsolicited, 200_000)
 	l.Mailboxes = orDefault(l.Mailboxes, 200_000)
 	return l
 }

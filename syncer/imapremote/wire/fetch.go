@@ -11,6 +11,10 @@ import (
 	"mailferry/syncer/mailbox"
 )
 
+// spareRows is how many FETCH answers may come beyond two for each message:
+// other clients change flags meanwhile.
+const spareRows = 10_000
+
 // shortRows is how many incomplete answers are kept for the end.
 const shortRows = 100_000
 
@@ -142,7 +146,7 @@ func (f *fetching) data(a answer) (bool, error) {
 		f.x.c.announce(Untagged{Kind: "FETCH", Number: a.number})
 		return true, f.x.stray()
 	}
-	if f.rows++; f.rows > 2*int(f.x.c.exists)+f.x.c.limits.Unsolicited {
+	if f.rows++; f.rows > 2*int(f.x.c.exists)+spareRows {
 		return true, fmt.Errorf("%w: more FETCH answers than messages", mailbox.ErrProtocol)
 	}
 	if row.Err != nil || f.req.missing(&row) != "" {

@@ -42,6 +42,8 @@ type ListRow struct {
 type lister struct {
 	x    *Exchange
 	rows []ListRow
+	// statuses counts STATUS answers.
+	statuses int
 	// index finds a row by its name; spare holds a STATUS that came before.
 	index map[string]int
 	spare map[string]statusAnswer
@@ -86,7 +88,7 @@ func (req ListRequest) options() string {
 }
 
 func (l *lister) data(a answer) (bool, error) {
-	if len(l.rows) >= l.x.c.limits.Mailboxes {
+	if limit := l.x.c.limits.Mailboxes; len(l.rows) >= limit || l.statuses >= 2*limit {
 		return true, fmt.Errorf("%w: more than %d mailboxes", mailbox.ErrProtocol, l.x.c.limits.Mailboxes)
 	}
 	p := &l.x.c.parser
@@ -101,6 +103,7 @@ func (l *lister) data(a answer) (bool, error) {
 		}
 		l.add(row)
 	case "STATUS":
+		l.statuses++
 		st, err := p.statusAnswer()
 		if err != nil && (!errors.Is(err, errSyntax) || errors.Is(err, mailbox.ErrProtocol)) {
 			return true, err
