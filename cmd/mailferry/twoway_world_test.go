@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,6 +41,8 @@ type world struct {
 	// plain says that the server has no CONDSTORE: then nothing but opening a
 	// mailbox tells whether flags changed.
 	plain bool
+	// patience bounds a run; 0 is the usual one.
+	patience time.Duration
 	// usualRun is about how long a run takes that is not killed.
 	usualRun time.Duration
 }
@@ -80,7 +83,7 @@ func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 // run runs the program to its end.
 func (w *world) run(args ...string) outcome {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(w.patience, patience))
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := w.command(ctx, args...)

@@ -71,30 +71,36 @@ func write(t *testing.T, path string, octets []byte) {
 	must(t, "write", os.WriteFile(path, octets, 0o600))
 }
 
-func TestScriptedServerPlaysItsScript(t *testing.T) {
-	s := Scripted(t, Script{
-		Greeting:  "* PREAUTH odd\r\n",
-		Otherwise: map[string]string{"UID FETCH": "{tag} NO [LIMIT] later\r\n"},
-		Steps: []Step{
-			{Expect: "SELECT INBOX", Send: "* 1 EXISTS\r\n{tag} OK\r\n"},
-			{Expect: `APPEND INBOX \{3\+}\r\nabc`, Send: "{tag} OK [APPENDUID 1 1]\r\n"},
-			{Expect: "UID FETCH 7", Send: "* 1 FETCH (BODY[] {1000}\r\nabc", CutAfter: 28},
-		},
+func TestRogueIsHonestButForItsTwist(t *testing.T) {
+	box := (&RogueMailbox{Validity: 7}).Add("one\r\n", `\Seen`).Add("two\r\n")
+	s := StartRogue(t, RogueConfig{Greeting: "* PREAUTH odd\r\n"})
+	s.Reset(map[string]*RogueMailbox{"INBOX": box}, func(c *Call) {
+		if c.Asks("UID FETCH", "BODY") {
+			c.Answer, c.HangUp = []string{"* 1 FETCH (BODY[] {1000}\r\nab"}, true
+		}
 	})
 	conn, err := net.Dial("tcp", s.Addr)
 	must(t, "dial", err)
 	defer conn.Close()
 	must(t, "deadline", conn.SetDeadline(time.Now().Add(10*time.Second)))
-	_, err = io.WriteString(conn, "a NOOP\r\nb SELECT INBOX\r\nc UID FETCH 1 FLAGS\r\nd APPEND INBOX {3+}\r\nabc\r\ne UID FETCH 7 BODY[]\r\n")
+	_, err = io.WriteString(conn, "a NOOP\r\nb STATUS INBOX (MESSAGES)\r\nc SELECT {5+}\r\nINBOX\r\nd APPEND INBOX (\\Seen) {3+}\r\nabc\r\n"+
+		"e UID STORE 1:2 +FLAGS.SILENT (\\Deleted)\r\nf UID EXPUNGE 2\r\ng UID FETCH 1:* (FLAGS)\r\nh UID FETCH 1 BODY[]\r\n")
 	must(t, "write", err)
 	got, err := io.ReadAll(conn)
 	must(t, "read", err)
-	const want = "* PREAUTH odd\r\na OK done\r\n* 1 EXISTS\r\nb OK\r\nc NO [LIMIT] later\r\nd OK [APPENDUID 1 1]\r\n* 1 FETCH (BODY[] {1000}\r\nab"
-	if string(got) != want {
-		t.Errorf("got %q, want %q", got, want)
+	for _, want := range []string{
+		"* PREAUTH odd\r\na OK done\r\n* STATUS \"INBOX\" (MESSAGES 2 UIDNEXT 3 UIDVALIDITY 7", "* 2 EXISTS\r\n", "d OK [APPENDUID 7 3] done\r\n",
+		"* 2 EXPUNGE\r\n", "* 1 FETCH (UID 1 FLAGS (\\Seen \\Deleted))\r\n* 2 FETCH (UID 3 FLAGS (\\Seen))\r\ng OK done\r\n* 1 FETCH (BODY[] {1000}\r\nab",
+	} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
 	}
-	if commands := s.Commands(); len(commands) != 5 || commands[3] != "APPEND INBOX {3+}\r\nabc" {
-		t.Errorf("%q", commands)
+	if calls := s.Calls(); len(calls) != 8 || calls[4].Verb != "UID STORE" || calls[4].Mailbox != "INBOX" {
+		t.Errorf("%+v", calls)
+	}
+	if left := s.Mailboxes()["INBOX"].Messages; len(left) != 2 || left[1].Octets != "abc" {
+		t.Errorf("%+v", left)
 	}
 }
 

@@ -8,6 +8,6 @@
 //     with other clients and mail readers who interfere, answers that get
 //     lost, and processes that die between any two effects. They are what the
 //     contracts mean, and cheap enough for hundreds of thousands of histories;
-//   - servers (StartDovecot, StartCyrus, StartMemory, Scripted) together with
+//   - servers (StartDovecot, StartCyrus, StartMemory, StartRogue) together with
 //     a witness, a small IMAP client that shares no code with mailferry's own.
 package synctest
