@@ -3,6 +3,7 @@
 GO          ?= go
 BENCH       ?= .
 FUZZTIME    ?= 30s
+FUZZ        ?= ./...
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 \
                freebsd/amd64 freebsd/arm64 windows/amd64 windows/arm64
@@ -35,8 +36,8 @@ long: ## the tests again, with longer random histories and more crash points
 	@testdata/ci/needs.sh long
 	MAILFERRY_LONG=1 $(GO) test -race -tags long -count=1 -timeout 6h ./...
 
-fuzz: ## every fuzz target for FUZZTIME
-	@set -e; for package in $$($(GO) list ./...); do \
+fuzz: ## every fuzz target of the packages FUZZ for FUZZTIME
+	@set -e; for package in $$($(GO) list $(FUZZ)); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 	    echo "== $$package $$target"; \
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \

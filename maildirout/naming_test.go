@@ -188,3 +188,44 @@ func FuzzDecodeTakesAnyFolderName(f *testing.F) {
 		}
 	})
 }
+
+// Two names that are not one lie in two folders, within the store, whatever
+// they are.
+func FuzzNamesOfFoldersDiffer(f *testing.F) {
+	for _, pair := range [][2]string{
+		{"a", "b"}, {"a/b", "a%2Fb"}, {".", ".."}, {"cur", "%63ur"}, {"", "%~"}, {"a.b", "a/b"}, {"%x41", "A"}, {".mailferry", "%2Email"},
+		{"INBOX", "inbox"}, {"\u202ea", "%E2%80%AEa"}, {strings.Repeat("x", 300), strings.Repeat("x", 299) + "y"}, {"a\x00", "a%00"}, {"mailferry-name", "x"},
+		{"\xff", "%xff"}, {"a/", "a"}, {"//", "/"},
+	} {
+		f.Add(pair[0], pair[1])
+	}
+	f.Fuzz(func(t *testing.T, one, other string) {
+		a, b := canonical(mailbox.Name(one)), canonical(mailbox.Name(other))
+		if a == b {
+			return
+		}
+		for _, n := range []naming{{layout: FS}, {layout: MaildirPP}, {layout: FS, windows: true}} {
+			pathA, pathB := n.plainPath(a), n.plainPath(b)
+			if pathA == pathB {
+				t.Errorf("%v: %q and %q are both %q", n, a, b, pathA)
+			}
+			if !filepath.IsLocal(pathA) && pathA != "" {
+				t.Errorf("%v: %q is at %q", n, a, pathA)
+			}
+			first, _, _ := strings.Cut(pathA, "/")
+			if strings.EqualFold(first, n.control()) {
+				t.Errorf("%v: %q is in the control folder: %q", n, a, pathA)
+			}
+		}
+	})
+}
+
+// plainPath is where a folder lies as long as no sibling collides.
+func (n naming) plainPath(name mailbox.Name) string {
+	var parts []string
+	for i, step := range n.steps(name) {
+		disk, _ := n.encode(step, i == 0, plain)
+		parts = append(parts, disk)
+	}
+	return strings.Join(parts, "/")
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -58,6 +59,47 @@ func FuzzUTF7(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire string) {
 		if text, ok := decodeUTF7(wire); ok && encodeUTF7(text) != wire {
 			t.Errorf("%q decodes to %q, which encodes to %q", wire, text, encodeUTF7(text))
+		}
+		// Taken for a name's text, it comes back.
+		if encoded := encodeUTF7(wire); utf8.ValidString(wire) {
+			if text, ok := decodeUTF7(encoded); !ok || text != wire || !isDirect(strings.ReplaceAll(encoded, "&", "")) {
+				t.Errorf("%q encodes to %q, which decodes to %q, %v", wire, encoded, text, ok)
+			}
+		}
+	})
+}
+
+// Two names of a server are two names here, and each is spelled as it was.
+func FuzzServerNames(f *testing.F) {
+	for _, pair := range [][2]string{
+		{"INBOX.a", "a"}, {"inbox", "INBOX"}, {"INBOX.INBOX", "INBOX"}, {"a/b", "a%2Fb"}, {"&AOk-", "\xc3\xa9"}, {"&Jjo!", "%x26Jjo!"},
+		{"Mail/a", "a"}, {"..", "."}, {"a//b", "a/%/b"}, {"\xff", "%xff"}, {"user.x", "INBOX.user.x"}, {"a\r\nb", "\x00"},
+	} {
+		for space := range 5 {
+			f.Add(pair[0], pair[1], uint8(space))
+		}
+	}
+	spaces := [][]namespace{plainSpace, courierSpace, cyrusSpace, mailSpace, flatSpace}
+	f.Fuzz(func(t *testing.T, one, other string, space uint8) {
+		table := newNames(spaces[int(space)%len(spaces)])
+		separator := table.own().separator
+		a, errA := table.fromWire(one, separator)
+		b, errB := table.fromWire(other, separator)
+		sameInbox := isInbox(one) && isInbox(other)
+		// A name outside the personal namespace may be told like one within: a
+		// listing with both leaves one out, and says so.
+		isBelow := table.own().prefix != ""
+		if errA == nil && errB == nil && one != other && a == b && !sameInbox && !isBelow {
+			t.Errorf("%q and %q are both %q", one, other, a)
+		}
+		if errA != nil {
+			return
+		}
+		if back, err := table.encode(a); err == nil && back != one && !isInbox(one) && !isBelow {
+			t.Errorf("%q is %q, which is %q on the server", one, a, back)
+		}
+		if strings.ContainsAny(string(a), "\r\n\x00") && strings.ContainsAny(one, "\r\n\x00") {
+			t.Errorf("%q is %q", one, a)
 		}
 	})
 }

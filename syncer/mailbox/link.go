@@ -153,6 +153,10 @@ type Listed struct {
 	MailboxID string
 }
 
+// A LeavesOut is a server that tells which mailboxes its last listing had to
+// leave out.
+type LeavesOut interface{ LeftOut() []LeftOut }
+
 // LeftOut is a mailbox that a listing had to leave out.
 type LeftOut struct {
 	// Text is what the server calls it, to the octet; "" if it has no name.

@@ -67,6 +67,11 @@ func (r *remote) Units(ctx context.Context, each func(Unit) error, damage func(D
 	if err != nil {
 		return err
 	}
+	if server, ok := r.server.(mailbox.LeavesOut); ok {
+		for _, left := range server.LeftOut() {
+			damage(Damage{What: fmt.Sprintf("the server's mailbox %q is left out: %v", left.Text, left.Err), Lost: true})
+		}
+	}
 	hasAll := slices.ContainsFunc(listed, func(l mailbox.Listed) bool { return hasAttribute(l, `\All`) })
 	listed = slices.DeleteFunc(listed, func(l mailbox.Listed) bool {
 		// Gmail's Starred and Important repeat what All Mail has.

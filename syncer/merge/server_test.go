@@ -177,3 +177,19 @@ func TestServersHoldTheUnionByHash(t *testing.T) {
 		})
 	}
 }
+
+// nameless is a server with a mailbox that has no name here.
+type nameless struct{ *synctest.Model }
+
+func (nameless) LeftOut() []mailbox.LeftOut {
+	return []mailbox.LeftOut{{Text: "a\r\nb", Err: mailbox.ErrUnsupported}}
+}
+
+func TestAMailboxThatIsLeftOutIsTold(t *testing.T) {
+	source := merge.NewRemote(merge.RemoteOptions{Kind: merge.IMAP, Name: "x", ID: "x", Server: nameless{synctest.NewModel(synctest.FullModel())}})
+	var damages []merge.Damage
+	err := source.Units(t.Context(), func(merge.Unit) error { return nil }, func(d merge.Damage) { damages = append(damages, d) })
+	if err != nil || len(damages) != 1 || !damages[0].Lost || !strings.Contains(damages[0].What, `"a\r\nb"`) {
+		t.Errorf("%v, %+v", err, damages)
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	"mailferry/syncer/imapremote/wire"
 	"mailferry/syncer/mailbox"
+	"mailferry/syncer/synctest"
 )
 
 // deaf is a server that says what it wants, whatever it is asked.
@@ -88,7 +89,9 @@ func FuzzSession(f *testing.F) {
 	for _, text := range monologues {
 		f.Add([]byte(text))
 	}
-	f.Fuzz(func(t *testing.T, text []byte) { play(t, text) })
+	f.Fuzz(func(t *testing.T, text []byte) {
+		synctest.Bounded(t, len(text), func() { play(t, text) })
+	})
 }
 
 func TestRefusalsMeanWhatTheirCodesSay(t *testing.T) {

@@ -255,6 +255,22 @@ func TestAnIncompleteListingEndsTheComparison(t *testing.T) {
 	}
 }
 
+// nameless is a server with a mailbox that has no name here.
+type nameless struct{ *synctest.Model }
+
+func (nameless) LeftOut() []mailbox.LeftOut {
+	return []mailbox.LeftOut{{Text: "a\r\nb", Err: mailbox.ErrUnsupported}}
+}
+
+func TestAMailboxThatIsLeftOutEndsTheComparison(t *testing.T) {
+	w := newWorld(t)
+	w.sync()
+	_, err := verify.Run(context.Background(), verify.Options{Here: w.store(), There: verify.NewServer(nameless{w.model}, 1, nil), Linked: true})
+	if !errors.Is(err, mailbox.ErrUnsupported) || !strings.Contains(err.Error(), `"a\r\nb"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestWhatIsKeptOnOneSideOnPurposeIsNoDifference(t *testing.T) {
 	w := newWorld(t)
 	for i := range 3 {

@@ -41,6 +41,11 @@ func (s *Server) Mailboxes(ctx context.Context) ([]mailbox.Name, error) {
 	if err != nil {
 		return nil, err
 	}
+	if server, ok := s.Remote.(mailbox.LeavesOut); ok {
+		for _, left := range server.LeftOut() {
+			return nil, fmt.Errorf("the server's mailbox %q cannot be compared: %w", left.Text, left.Err)
+		}
+	}
 	names := make([]mailbox.Name, len(listed))
 	for i, l := range listed {
 		names[i] = l.Name

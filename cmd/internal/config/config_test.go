@@ -225,8 +225,18 @@ func FuzzLoadNeverPanics(f *testing.F) {
 	f.Add(everything)
 	f.Add("[accounts]\nx = []\n[defaults.hooks]\npre_sync = 1979-05-27\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := parse("x", []byte(text), environment()); err != nil && err.Error() == "" {
+		config, err := parse("x", []byte(text), environment())
+		if err != nil && err.Error() == "" {
 			t.Fatal("an error without words")
+		}
+		if err != nil {
+			return
+		}
+		for _, account := range config.Accounts() { // whoever holds one need not check it again
+			if account.Store == "" || account.Connections < 1 || account.Connections > 64 || account.MaxMessageSize < 0 || account.BWLimit < 0 ||
+				account.Timeout < 0 || account.Archive.OlderThan < 0 || !slices.Contains([]string{ModeSync, ModeBackup, ModeArchive}, account.Mode) {
+				t.Fatalf("%+v", account)
+			}
 		}
 	})
 }
