@@ -88,7 +88,7 @@ func (req ListRequest) options() string {
 }
 
 func (l *lister) data(a answer) (bool, error) {
-	if limit := l.x.c.limits.Mailboxes; len(l.rows) >= limit || l.statuses >= 2*limit {
+	if len(l.rows) >= l.x.c.limits.Mailboxes {
 		return true, fmt.Errorf("%w: more than %d mailboxes", mailbox.ErrProtocol, l.x.c.limits.Mailboxes)
 	}
 	p := &l.x.c.parser
@@ -103,7 +103,9 @@ func (l *lister) data(a answer) (bool, error) {
 		}
 		l.add(row)
 	case "STATUS":
-		l.statuses++
+		if l.statuses++; l.statuses > 2*l.x.c.limits.Mailboxes {
+			return true, fmt.Errorf("%w: endless STATUS answers", mailbox.ErrProtocol)
+		}
 		st, err := p.statusAnswer()
 		if err != nil && (!errors.Is(err, errSyntax) || errors.Is(err, mailbox.ErrProtocol)) {
 			return true, err
