@@ -12,6 +12,9 @@ import (
 const (
 	// maxMessages caps what a mailbox may hold.
 	maxMessages = 5_000_000
+	// unlisted is how many messages are believed that STAT counts, and neither
+	// LIST nor UIDL has a row for.
+	unlisted = 10_000
 	// maxUniqueID caps a unique-id. RFC 1939 allows 70 octets.
 	maxUniqueID = 512
 )
@@ -64,6 +67,8 @@ func (s *session) list() error {
 	if err != nil {
 		return err
 	}
+	l.reach(min(l.total, len(l.drop.entries)+unlisted))
+	l.drop.complete = l.drop.complete && len(l.drop.entries) == l.total
 	for _, e := range l.drop.entries {
 		l.drop.complete = l.drop.complete && e.isListed
 	}
@@ -75,6 +80,8 @@ func (s *session) list() error {
 type lister struct {
 	s    *session
 	drop *maildrop
+	// total is what STAT said, read how many rows came.
+	total, read int
 }
 
 // stat reads "count octets". (RFC 1939, section 5) The octets are not believed,
@@ -84,11 +91,20 @@ func (l *lister) stat(text string) error {
 	if err != nil {
 		return l.s.fail(err)
 	}
-	l.drop.entries = make([]entry, total)
-	for i := range l.drop.entries {
-		l.drop.entries[i] = entry{number: i + 1, size: -1}
-	}
+	l.total = total
 	return nil
+}
+
+// reach makes room for a message by its number, unless that runs far ahead of
+// the rows that came: a number alone is no reason to take memory.
+func (l *lister) reach(number int) bool {
+	if number > 2*l.read+unlisted {
+		return false
+	}
+	for n := len(l.drop.entries); n < number; n++ {
+		l.drop.entries = append(l.drop.entries, entry{number: n + 1, size: -1})
+	}
+	return true
 }
 
 func (l *lister) sizes(string) error     { return l.rows("LIST", (*entry).setSize) }
@@ -97,10 +113,10 @@ func (l *lister) uniqueIDs(string) error { return l.rows("UIDL", (*entry).setUni
 // rows reads lines "number something". A number that makes no sense leaves open
 // what else is not so.
 func (l *lister) rows(command string, set func(e *entry, rest string)) error {
-	total := len(l.drop.entries)
+	total := l.total
 	return l.s.lines(command, total+total/8+16, func(line string) error {
 		n, rest, ok := parseRow(line, total)
-		if !ok {
+		if l.read++; !ok || !l.reach(n) {
 			l.drop.complete = false
 			return nil
 		}

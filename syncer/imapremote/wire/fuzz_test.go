@@ -17,18 +17,19 @@ func FuzzFetchRows(f *testing.F) {
 	f.Add("* 1 FETCH (UID 7 X (((\"a\" {3}\r\nabc ~{1+}\r\nx))) BODY[HEADER.FIELDS (A)]<0> NIL)\r\nmf1 OK [MODIFIED 1]\r\n")
 	f.Add("* 1 FETCH (FLAGS (\\Seen \"\r\n* VANISHED (EARLIER) 1:*\r\n* BYE\r\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		c := offlineReader(text)
-		x := newExchange(c)
-		cmd := &command{name: "UID FETCH", tag: "mf1"}
-		fetch := &fetching{x: x, cmd: cmd, req: FetchRequest{From: 1, Flags: true}, short: map[mailbox.UID]FetchRow{},
-			give: func(r FetchRow) error {
-				if r.UID == 0 || !r.HasFlags {
-					t.Errorf("row %+v", r)
-				}
-				return nil
-			}}
-		cmd.data = fetch.data
-		synctest.Bounded(t, len(text), func() { run(x, cmd) })
+		synctest.Bounded(t, len(text), func() {
+			x := newExchange(offlineReader(text))
+			cmd := &command{name: "UID FETCH", tag: "mf1"}
+			fetch := &fetching{x: x, cmd: cmd, req: FetchRequest{From: 1, Flags: true}, short: map[mailbox.UID]FetchRow{},
+				give: func(r FetchRow) error {
+					if r.UID == 0 || !r.HasFlags {
+						t.Errorf("row %+v", r)
+					}
+					return nil
+				}}
+			cmd.data = fetch.data
+			run(x, cmd)
+		})
 	})
 }
 
