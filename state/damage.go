@@ -143,7 +143,7 @@ func (s *Store) check(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err = s.readRuns(ctx, runsKept)
+	_, err = s.readRuns(ctx, runsKept+2)
 	return err
 }
 

@@ -8,8 +8,14 @@ import (
 	"mailferry/syncer/mailbox"
 )
 
-// runsKept is how many runs the state remembers.
+// runsKept is how many runs the state remembers, besides the last that succeeded
+// and the first that failed after it: however long a streak of failures gets, it
+// is known when all was well.
 const runsKept = 500
+
+const pruneRuns = `DELETE FROM runs WHERE id <= ?
+	AND id IS NOT (SELECT MAX(id) FROM runs WHERE ok <> 0)
+	AND id IS NOT (SELECT MIN(id) FROM runs WHERE id > (SELECT COALESCE(MAX(id), 0) FROM runs WHERE ok <> 0))`
 
 // RunID names a run in the state. 0 is a run that is not recorded.
 type RunID int64
@@ -73,7 +79,7 @@ func (s *Store) BeginRun(ctx context.Context, command string) (RunID, error) {
 			return false, err
 		}
 		r.clean = false
-		return false, s.exec(ctx, "DELETE FROM runs WHERE id <= ?", int64(run.ID)-runsKept)
+		return false, s.exec(ctx, pruneRuns, int64(run.ID)-runsKept)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("record the run: %w", err)
@@ -106,10 +112,14 @@ func (s *Store) EndRun(ctx context.Context, id RunID, ok bool, errText, summaryJ
 	return s.publish()
 }
 
-// Runs lists the last n runs, the latest first.
+// Runs lists the last n runs, the latest first; 0 is all that are remembered.
+// Their numbers tell how many are left out between two of them.
 func (s *Store) Runs(ctx context.Context, n int) ([]Run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n == 0 {
+		n = runsKept + 2
+	}
 	runs, err := s.readRuns(ctx, n)
 	if err != nil {
 		return nil, fmt.Errorf("runs of the state: %w", err)

@@ -264,6 +264,36 @@ func TestRunsAreRecordedAndOneThatWasKilledIsNotClean(t *testing.T) {
 	}
 }
 
+func TestALongStreakOfFailuresKeepsTheLastSuccess(t *testing.T) {
+	clock := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	s := open(t, Options{Dir: t.TempDir(), Identity: home, Now: func() time.Time { return clock }})
+	run := func(ok bool) {
+		clock = clock.Add(time.Minute)
+		id, err := s.BeginRun(t.Context(), "sync")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.EndRun(t.Context(), id, ok, "", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(false)
+	run(true)
+	run(true)
+	good := clock
+	for range runsKept + 20 {
+		run(false)
+	}
+	runs, err := s.Runs(t.Context(), 0)
+	if err != nil || len(runs) != runsKept+2 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	last, first := runs[len(runs)-1], runs[len(runs)-2]
+	if !last.OK || !last.Started.Equal(good) || first.OK || first.ID != last.ID+1 || runs[0].ID != last.ID+runsKept+20 {
+		t.Errorf("%+v\n%+v\n%+v", last, first, runs[0])
+	}
+}
+
 func TestOverviewCountsByKind(t *testing.T) {
 	s := newWorld(t).open(t)
 	id := add(t, s, "INBOX")

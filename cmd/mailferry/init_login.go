@@ -154,7 +154,11 @@ var errShown = errors.New("the certificate was shown")
 // offerPin shows the certificate that was not accepted, and asks whether just
 // that one shall be. The password was not sent yet.
 func (s *setup) offerPin(ctx context.Context) (pinned bool, err error) {
-	shown := s.fingerprint(ctx)
+	account, _, err := s.candidate()
+	if err != nil {
+		return false, err
+	}
+	shown := s.app.fingerprint(ctx, account)
 	if shown == "" || shown == s.pin {
 		return false, nil
 	}
@@ -167,15 +171,11 @@ func (s *setup) offerPin(ctx context.Context) (pinned bool, err error) {
 	return pinned, err
 }
 
-// fingerprint is the SHA-256 of the certificate that the server shows, "" if it
-// shows none.
-func (s *setup) fingerprint(ctx context.Context) (shown string) {
-	account, _, err := s.candidate()
-	if err != nil || s.server.Protocol == pop3 {
-		return ""
-	}
-	dialer, err := s.app.dialer(ctx, account)
-	if err != nil {
+// fingerprint is the SHA-256 of the certificate that an account's server shows,
+// "" if it shows none.
+func (a *app) fingerprint(ctx context.Context, account config.Account) (shown string) {
+	dialer, err := a.dialer(ctx, account)
+	if err != nil || account.Server.Protocol == pop3 {
 		return ""
 	}
 	dialer.TLS.InsecureSkipVerify = true // nothing is sent: the handshake ends here

@@ -149,7 +149,7 @@ func (a *app) openBeside(ctx context.Context, t target) (*state.Store, error) {
 }
 
 func (a *app) examineStore(ctx context.Context, store *state.Store, f statusFlags, h *health) error {
-	runs, err := store.Runs(ctx, 500)
+	runs, err := store.Runs(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,11 @@ func (h *health) takeRuns(runs []state.Run) {
 		case run.Ended.IsZero() && i == 0:
 			// Under way, or killed: the next run tells.
 		default:
-			h.Failures++
+			// Of a long streak not all runs are remembered, but they are numbered.
+			h.Failures = int(runs[0].ID-run.ID) + 1
+			if h.IsRunning {
+				h.Failures--
+			}
 			h.FailingSince = &started
 		}
 	}
@@ -306,7 +310,7 @@ func (a *app) tellHealth(h health) {
 	row("last run", "%s", lastRunText(h))
 	row("last success", "%s", agoText(h.LastSuccess))
 	if h.Failures > 0 {
-		row("failures", "%d in a row, since %s", h.Failures, agoText(h.FailingSince))
+		row("failures", "%d in a row, since %s; last good %s", h.Failures, agoText(h.FailingSince), agoText(h.LastSuccess))
 		row("because", "%s", h.LastError)
 	} else {
 		row("failures", "none")

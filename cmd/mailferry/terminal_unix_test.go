@@ -31,6 +31,9 @@ type terminal struct {
 	stop    chan struct{}
 }
 
+// endMark is written behind all that a command wrote.
+const endMark = "\x00the end\x00"
+
 // talk runs a command line on a terminal.
 func talk(t *testing.T, env map[string]string, finder discover.Finder, args ...string) *terminal {
 	t.Helper()
@@ -51,7 +54,9 @@ func talk(t *testing.T, env map[string]string, finder discover.Finder, args ...s
 		if err != nil && !a.parsed {
 			err = usageError{err}
 		}
-		term.code <- a.conclude(err)
+		code := a.conclude(err)
+		io.WriteString(slave, endMark)
+		term.code <- code
 	}()
 	t.Cleanup(func() { slave.Close(); master.Close() })
 	return term
@@ -72,7 +77,7 @@ func (term *terminal) Write(p []byte) (int, error) {
 func (term *terminal) screen() string {
 	term.mu.Lock()
 	defer term.mu.Unlock()
-	return term.shown.String()
+	return strings.TrimSuffix(term.shown.String(), endMark)
 }
 
 // sees waits for text, after what was seen before, and returns what came
@@ -114,10 +119,20 @@ func (term *terminal) exits(want int) {
 	term.t.Helper()
 	select {
 	case got := <-term.code:
+		for term.awaitsEnd() {
+			<-term.changed
+		}
 		if got != want {
 			term.t.Fatalf("exit code %d, want %d:\n%s", got, want, term.screen())
 		}
 	case <-time.After(20 * time.Second):
 		term.t.Fatalf("no end:\n%s", term.screen())
 	}
+}
+
+// awaitsEnd reports whether some of the command's output is still on its way.
+func (term *terminal) awaitsEnd() bool {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return !bytes.HasSuffix(term.shown.Bytes(), []byte(endMark))
 }

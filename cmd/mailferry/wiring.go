@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ type sides struct {
 	role string
 	// password, if not nil, is asked in place of the account's sources.
 	password func(context.Context) (string, error)
+	// watchTLS, if not nil, is shown the connection once its certificate was
+	// found good.
+	watchTLS func(tls.ConnectionState)
 	// keepsNumbers: what is learnt of a POP3 server's messages is remembered in
 	// base, unless dryRun.
 	keepsNumbers, dryRun bool
@@ -164,11 +168,28 @@ func (a *app) dialer(ctx context.Context, account config.Account) (wire.Dialer, 
 	return dialer, nil
 }
 
+// watch shows each connection whose certificate was found good.
+func watch(checks *tls.Config, show func(tls.ConnectionState)) {
+	verify := checks.VerifyConnection
+	checks.VerifyConnection = func(state tls.ConnectionState) error {
+		if verify != nil {
+			if err := verify(state); err != nil {
+				return err
+			}
+		}
+		show(state)
+		return nil
+	}
+}
+
 // openRemote connects and logs in.
 func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, readOnly bool) error {
 	dialer, err := a.dialer(ctx, account)
 	if err != nil {
 		return err
+	}
+	if s.watchTLS != nil {
+		watch(dialer.TLS, s.watchTLS)
 	}
 	secrets := a.secrets(account)
 	secrets.Role = s.role

@@ -79,3 +79,21 @@ func (a *Account) Subscribe(ctx context.Context, name mailbox.Name, on bool) err
 		})
 	})
 }
+
+// Namespace is a part of the names on a server. (RFC 2342)
+type Namespace struct {
+	// Prefix of the names in it, with its separator, as the server spells it.
+	Prefix, Separator string
+	// IsPersonal: false for other users' and shared mailboxes, which are left
+	// alone.
+	IsPersonal bool
+}
+
+// Namespaces lists the server's namespaces, the one for new mailboxes first.
+func (a *Account) Namespaces() []Namespace {
+	list := make([]Namespace, len(a.names.namespaces))
+	for i, n := range a.names.namespaces {
+		list[i] = Namespace{Prefix: n.prefix, Separator: n.separator, IsPersonal: n.personal}
+	}
+	return list
+}

@@ -75,3 +75,16 @@ func Wrap(first, rest, text string, width int) string {
 	}
 	return b.String() + line + "\n"
 }
+
+// Lines writes text of several lines, the first behind first and the others
+// behind rest, made harmless for a terminal.
+func Lines(first, rest, text string) string {
+	var b strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			first = rest
+		}
+		b.WriteString(first + Escape(line) + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"mailferry/cmd/internal/discover"
+	"mailferry/syncer/imapremote"
+	"mailferry/syncer/mailbox"
+)
+
+const (
+	// certificateWarning is how long before its end a certificate is warned of.
+	certificateWarning = 14 * 24 * time.Hour
+	// reachPatience bounds looking a name up, and connecting.
+	reachPatience = 10 * time.Second
+)
+
+// checkReach looks up the server's name and connects to each of its addresses.
+// It reports whether a login is worth a try.
+func (c *checkup) checkReach(ctx context.Context) bool {
+	if len(c.account.Tunnel) > 0 {
+		c.ok("connection", "by the tunnel %s", c.account.Tunnel[0])
+		return true
+	}
+	server := c.account.Server
+	ctx, cancel := context.WithTimeout(ctx, reachPatience)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, server.Host)
+	if err != nil {
+		c.fail("dns", fmt.Errorf("%w: %w", mailbox.ErrNetwork, err))
+		return false
+	}
+	if net.ParseIP(server.Host) == nil {
+		c.ok("dns", "%s is %s", server.Host, strings.Join(addresses, ", "))
+	}
+	return c.connectAll(ctx, addresses)
+}
+
+// connectAll connects to all addresses, as a run may take any of them.
+func (c *checkup) connectAll(ctx context.Context, addresses []string) bool {
+	port := fmt.Sprint(c.account.Server.Port)
+	errs := make([]error, len(addresses))
+	took := make([]time.Duration, len(addresses))
+	done := make(chan struct{})
+	for i, address := range addresses {
+		go func() {
+			began := time.Now()
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(address, port))
+			if errs[i], took[i] = err, time.Since(began); err == nil {
+				conn.Close()
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range addresses {
+		<-done
+	}
+	best := slices.Index(errs, nil)
+	if best < 0 {
+		c.fail("tcp", fmt.Errorf("%w: %w", mailbox.ErrNetwork, errs[0]))
+		return false
+	}
+	for i, err := range errs {
+		if err != nil {
+			c.note("tcp", "%s does not answer (%v); another address does", addresses[i], err)
+		}
+	}
+	c.ok("tcp", "port %s answers in %s", port, roundTime(took[best]))
+	return true
+}
+
+func roundTime(d time.Duration) time.Duration {
+	if d < time.Millisecond {
+		return d.Round(10 * time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
+}
+
+// checkServer logs in by the engine's own way, for reading only, and looks
+// around.
+func (c *checkup) checkServer(ctx context.Context, password func(context.Context) (string, error)) {
+	var shown *tls.ConnectionState
+	both := &sides{password: password, watchTLS: func(state tls.ConnectionState) { shown = &state }}
+	account := c.account
+	account.Connections = 1
+	began := time.Now()
+	err := both.openRemote(ctx, c.app, account, true)
+	took := time.Since(began)
+	c.checkTLS(ctx, shown, err)
+	switch {
+	case errors.Is(err, errKnown), errors.Is(err, mailbox.ErrTLS):
+		return // told
+	case err != nil:
+		c.loginFailed(err)
+		return
+	}
+	defer both.Close()
+	c.ok("login", "as %s, in %s", c.account.Server.User, roundTime(took))
+	if both.imap == nil {
+		c.note("capabilities", "POP3: no folders, no flags, nothing can be uploaded; backup and archive work")
+		return
+	}
+	c.checkCapabilities(both.imap.Capabilities())
+	c.checkNamespaces(both.imap.Namespaces())
+	c.checkMailboxes(ctx, both.imap)
+}
+
+func (c *checkup) loginFailed(err error) {
+	check := "login"
+	if errors.Is(err, mailbox.ErrNetwork) || errors.Is(err, mailbox.ErrProtocol) {
+		check = "connection"
+	}
+	fix := hintFor(err, "mailferry doctor "+c.account.Name)
+	if p, ok := discover.ByHost(c.account.Server.Host); ok && errors.Is(err, mailbox.ErrAuth) {
+		fix = strings.Join(append([]string{fix}, p.Notes...), "\n")
+	}
+	c.bad(check, exitCode(err), fix, "%v", err)
+}
+
+// checkTLS looks at the certificate, or tells why it was not accepted.
+func (c *checkup) checkTLS(ctx context.Context, shown *tls.ConnectionState, err error) {
+	const check = "certificate"
+	switch {
+	case errors.Is(err, mailbox.ErrTLS):
+		fix := hintFor(err, "mailferry doctor "+c.account.Name)
+		if print := c.app.fingerprint(ctx, c.account); print != "" {
+			fix += "\nif this is your own server and you know the certificate: tls_pin = \"" + print + "\""
+		}
+		c.bad(check, exitFailed, fix, "%v", err)
+		return
+	case shown == nil || len(shown.PeerCertificates) == 0:
+		if err == nil && len(c.account.Tunnel) == 0 {
+			c.note(check, "the connection is not protected")
+		}
+		return
+	}
+	leaf := shown.PeerCertificates[0]
+	if c.account.TLSPin != "" {
+		c.ok(check, "the pinned one (tls_pin), %s", tlsVersion(shown))
+		return
+	}
+	left := time.Until(leaf.NotAfter)
+	text := fmt.Sprintf("for %s, by %s, until %s", c.account.Server.Host, issuerOf(leaf), leaf.NotAfter.Format(time.DateOnly))
+	if left < certificateWarning {
+		c.warn(check, exitFailed, "the server's operator has to renew it; then: mailferry doctor "+c.account.Name, "%s: %s are left", text, leftText(left))
+		return
+	}
+	if c.account.TLSCAFile != "" && !isPublic(shown, c.account.Server.Host) {
+		text += ", a private authority (tls_ca_file)"
+	}
+	c.ok(check, "%s, %s", text, tlsVersion(shown))
+}
+
+func tlsVersion(state *tls.ConnectionState) string { return tls.VersionName(state.Version) }
+
+func issuerOf(cert *x509.Certificate) string {
+	if cert.Issuer.CommonName != "" {
+		return cert.Issuer.CommonName
+	}
+	return cert.Issuer.String()
+}
+
+func leftText(left time.Duration) string {
+	if left > 48*time.Hour {
+		return fmt.Sprintf("%d days", int(left.Hours()/24))
+	}
+	return fmt.Sprintf("%d hours", int(left.Hours()))
+}
+
+// isPublic reports whether the system's authorities vouch for a certificate.
+func isPublic(state *tls.ConnectionState, host string) bool {
+	between := x509.NewCertPool()
+	for _, cert := range state.PeerCertificates[1:] {
+		between.AddCert(cert)
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{DNSName: host, Intermediates: between})
+	return err == nil
+}
+
+// checkCapabilities says what is gained and lost. A row that another one makes
+// superfluous is not missed.
+func (c *checkup) checkCapabilities(has []string) {
+	const check = "capabilities"
+	stands := func(name string) bool {
+		return slices.ContainsFunc(has, func(h string) bool { return h == name || strings.HasPrefix(h, name+"=") })
+	}
+	var used []string
+	var missing []imapremote.Extension
+	for _, row := range imapremote.Extensions() {
+		isGmails := row.Name == "X-GM-EXT-1"
+		isSpared := row.Name == "LITERAL-" && stands("LITERAL+") || row.Name == "CONDSTORE" && stands("QRESYNC") || row.Name == "QRESYNC"
+		switch {
+		case stands(row.Name):
+			used = append(used, row.Name)
+			if c.app.flags.verbose > 0 {
+				c.ok(check, "%s (%s): %s", row.Name, row.RFC, row.Gains)
+			}
+		case !isGmails && !isSpared:
+			missing = append(missing, row)
+		}
+	}
+	if c.app.flags.verbose == 0 {
+		c.ok(check, "made use of: %s", strings.Join(used, ", "))
+	}
+	for _, row := range missing {
+		c.note(check, "no %s (%s). With it, %s; without it, %s", row.Name, row.RFC, row.Gains, row.Without)
+	}
+	if !stands("UIDPLUS") && c.account.Mode == "archive" {
+		c.warn(check, exitFailed, "mode = \"backup\", or ask the provider for UIDPLUS (RFC 4315)", "no UIDPLUS: an archive can only mark messages as \\Deleted")
+	}
+}
+
+func (c *checkup) checkNamespaces(spaces []imapremote.Namespace) {
+	own, others := "none: names are taken as they are", 0
+	for i, space := range spaces {
+		switch {
+		case !space.IsPersonal:
+			others++
+		case i == 0:
+			own = fmt.Sprintf("prefix %q, levels separated by %q", space.Prefix, space.Separator)
+		}
+	}
+	if others > 0 {
+		own += fmt.Sprintf("; %d of other users or shared, which are left alone", others)
+	}
+	c.ok("namespace", "%s", own)
+}
+
+// checkMailboxes lists the mailboxes, and looks at the quota and the clock.
+func (c *checkup) checkMailboxes(ctx context.Context, remote *imapremote.Account) {
+	listed, err := remote.List(ctx)
+	if err != nil {
+		c.fail("mailboxes", err)
+		return
+	}
+	messages, selected := 0, 0
+	var newest mailbox.Status
+	for _, l := range listed {
+		if c.account.Mailboxes.Selects(l.Name) {
+			selected++
+			if l.Status != nil {
+				messages += int(l.Status.Messages)
+			}
+		}
+		if l.Name == mailbox.Inbox && l.Status != nil {
+			newest = *l.Status
+		}
+	}
+	if selected == 0 && len(listed) > 0 {
+		c.warn("mailboxes", exitUsage, `mailboxes = ["*"]`, "none of %d mailboxes takes part", len(listed))
+	} else {
+		c.ok("mailboxes", "%d of %d take part, with %s messages", selected, len(listed), humanize.Comma(int64(messages)))
+	}
+	c.checkQuota(ctx, remote)
+	c.checkClock(ctx, remote, newest)
+}
+
+// quotaWarning is the share of the quota in percent that is warned of.
+const quotaWarning = 95
+
+func (c *checkup) checkQuota(ctx context.Context, remote *imapremote.Account) {
+	room, err := remote.Room(ctx)
+	switch {
+	case err != nil:
+		c.fail("quota", err)
+	case room.Limit <= 0:
+		c.note("quota", "the server does not tell")
+	case 100*room.Used/room.Limit >= quotaWarning:
+		c.warn("quota", exitFailed, "mailferry archive "+c.account.Name+" --until-quota 80% --dry-run", "the account is full to %d %%: %s of %s",
+			100*room.Used/room.Limit, humanize.IBytes(uint64(room.Used)), humanize.IBytes(uint64(room.Limit)))
+	default:
+		c.ok("quota", "%s of %s (%d %%)", humanize.IBytes(uint64(room.Used)), humanize.IBytes(uint64(room.Limit)), 100*room.Used/room.Limit)
+	}
+}
+
+// lastArrivals is how many of INBOX's last UIDs are looked at for the date of
+// its latest message.
+const lastArrivals = 200
+
+// checkClock compares our clock with the server's as the archive does: no
+// message can have arrived in the future.
+func (c *checkup) checkClock(ctx context.Context, remote *imapremote.Account, inbox mailbox.Status) {
+	if inbox.Messages == 0 || inbox.UIDNext <= 1 || inbox.UIDValidity == 0 {
+		return
+	}
+	first := mailbox.UID(max(1, int64(inbox.UIDNext)-lastArrivals))
+	var last mailbox.RemoteMessage
+	_, err := remote.Observe(ctx, mailbox.Inbox, mailbox.Since{Remote: inbox, Only: mailbox.Range(first, inbox.UIDNext-1)},
+		func(m mailbox.RemoteMessage) error {
+			if m.UID > last.UID {
+				last = m
+			}
+			return nil
+		})
+	if err != nil {
+		c.note("clock", "the latest message's date is not known: %v", err)
+		return
+	}
+	if last.Date.Known {
+		c.judgeClock(time.Now(), last.Date.Time())
+	}
+}
+
+// clockTolerance is the archive's: see plan.DoubtClock.
+const clockTolerance = 24 * time.Hour
+
+func (c *checkup) judgeClock(now, arrived time.Time) {
+	ahead := arrived.Sub(now)
+	fix := "set this machine's clock (timedatectl set-ntp true); if it is right, the server's is wrong"
+	switch {
+	case ahead > clockTolerance:
+		c.bad("clock", exitFailed, fix, "the latest message in INBOX arrived on %s, which is still to come: nothing is archived by age",
+			arrived.UTC().Format(time.DateTime))
+	case ahead > 2*time.Minute:
+		c.warn("clock", exitFailed, fix, "the server's clock is ahead by at least %s", ahead.Round(time.Minute))
+	default:
+		c.ok("clock", "nothing arrived in the future")
+	}
+}

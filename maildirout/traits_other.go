@@ -1,0 +1,5 @@
+//go:build !linux
+
+package maildirout
+
+func examine(string) Traits { return Traits{} }
