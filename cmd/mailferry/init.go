@@ -54,7 +54,7 @@ backup for POP3.`,
 			s := &setup{app: a, flags: f, address: slices.Concat(args, []string{""})[0], root: cmd.Root()}
 			err := s.run(cmd.Context())
 			if errors.Is(err, context.Canceled) {
-				a.console.Error("interrupted: nothing was written", "mailferry init "+s.address)
+				a.console.Error("interrupted: nothing was written", "mailferry init")
 				return status(exitInterrupted)
 			}
 			return err
@@ -109,6 +109,8 @@ type setup struct {
 }
 
 func (s *setup) run(ctx context.Context) error {
+	ctx, release := s.app.untilStopped(ctx)
+	defer release()
 	if _, err := s.app.loadConfig(); err != nil {
 		return err
 	}

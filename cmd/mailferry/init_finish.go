@@ -197,9 +197,12 @@ func (s *setup) tellNext(ctx context.Context) error {
 	if s.app.flags.json || s.flags.dryRun || s.app.flags.quiet || s.ask == nil && !s.app.console.OutIsTerminal() {
 		return nil
 	}
-	out := s.app.out()
+	out, with := s.app.out(), ""
+	if s.app.flags.config != "" {
+		with = " --config " + quoted(s.app.flags.config)
+	}
 	fmt.Fprintf(out, "%s has the account %s now.\n", ui.Escape(s.path), s.name)
-	next := func(what, command string) { fmt.Fprintf(out, "  %-30s %s\n", what, ui.Escape(command)) }
+	next := func(what, command string) { fmt.Fprintf(out, "  %-30s %s\n", what, ui.Escape(command+with)) }
 	if s.secret.keeper == byOAuth {
 		next("first, let it log in:", "mailferry auth login "+s.name)
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -200,6 +202,10 @@ func (s *setup) keepSecret() error {
 	case inKeyring:
 		return s.secrets().StorePassword(s.secret.typed)
 	case inFile:
+		// What is left of an account that was there before may be open to others.
+		if err := os.Chmod(s.secret.path, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 		return config.WritePrivate(s.secret.path, []byte(s.secret.typed+"\n"))
 	}
 	return nil

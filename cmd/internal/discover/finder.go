@@ -59,8 +59,8 @@ func Lookup(address Address) []Finding {
 }
 
 // Find returns what is found about an address, the best first. The table is
-// enough where it knows the domain: nobody else is asked then. It returns
-// ErrNothing if there is nothing.
+// enough where it knows the domain: nobody else is asked then. So is the domain's
+// own configuration file. It returns ErrNothing if there is nothing.
 func (f Finder) Find(ctx context.Context, address Address) ([]Finding, error) {
 	if found := Lookup(address); len(found) > 0 {
 		return found, nil
@@ -72,15 +72,25 @@ func (f Finder) Find(ctx context.Context, address Address) ([]Finding, error) {
 	answers := make([][]Finding, len(sources))
 	var asked sync.WaitGroup
 	for i, ask := range sources {
-		asked.Go(func() { answers[i] = ask(ctx, address) })
+		asked.Go(func() {
+			if answers[i] = ask(ctx, address); i == 0 && len(answers[0]) > 0 {
+				cancel() // the domain itself has spoken
+			}
+		})
 	}
 	asked.Wait()
+	if len(answers[0]) > 0 {
+		answers = answers[:1]
+	}
 	found := merge(answers, address)
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%s: %w", address.Domain, ErrNothing)
 	}
-	return found, nil
+	return found[:min(len(found), maxFindings)], nil
 }
+
+// maxFindings is how many servers a person can choose from.
+const maxFindings = 6
 
 // merge puts the answers into one list, each server once, with what the table
 // knows of it.
