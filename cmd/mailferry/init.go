@@ -60,6 +60,12 @@ backup for POP3.`,
 			return err
 		},
 	}
+	f.add(cmd)
+	return cmd
+}
+
+// add defines the flags.
+func (f *initFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.url, "url", "", "the server, as a `URL` such as imaps://user@imap.example.com")
 	flags.StringVar(&f.name, "name", "", "the account's `NAME` (default: the provider's or the domain's)")
@@ -78,7 +84,13 @@ backup for POP3.`,
 	flags.BoolVar(&f.offline, "offline", false, "ask nobody about the address: only what mailferry knows itself")
 	flags.BoolVar(&f.noCheck, "no-check", false, "do not try the login")
 	flags.BoolVarP(&f.dryRun, "dry-run", "n", false, "show what would be written and write nothing")
-	return cmd
+	for name, values := range map[string][]string{
+		"mode": {config.ModeSync, config.ModeBackup, config.ModeArchive}, "layout": {"fs", "maildir++"},
+		"auth": {"auto", "plain", "login", "xoauth2", "oauthbearer", "external"},
+	} {
+		// It fails only for a flag that is not there.
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
 }
 
 // setup is one run of init: what is known so far.
