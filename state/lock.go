@@ -43,6 +43,17 @@ func acquireReading(control string) (*flock.Flock, error) {
 	return lock, nil
 }
 
+// Holder looks whether a run holds the lock of the store whose control folder this
+// is: a LockedError then, nil if none does. Nothing is changed, and nobody is kept
+// waiting.
+func Holder(control string) error {
+	lock, err := acquireReading(control)
+	if lock == nil {
+		return err
+	}
+	return lock.Close()
+}
+
 func tryLock(lock *flock.Flock, path string) error {
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: is not a file", path)

@@ -121,10 +121,12 @@ func writeSymptom(w io.Writer, f symptom, width int) {
 
 // doctor looks at accounts and returns the exit code.
 func (a *app) doctor(ctx context.Context, args []string) int {
+	ctx, release := a.untilStopped(ctx)
+	defer release()
 	d := &diagnosis{app: a, grades: map[grade]int{}}
 	targets := d.configuration(ctx, args)
 	for i, t := range targets {
-		if ctx.Err() != nil || a.stopped() {
+		if ctx.Err() != nil {
 			d.code = worse(d.code, exitInterrupted)
 			break
 		}

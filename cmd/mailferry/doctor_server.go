@@ -107,12 +107,44 @@ func (c *checkup) checkServer(ctx context.Context, password func(context.Context
 	defer both.Close()
 	c.ok("login", "as %s, in %s", c.account.Server.User, roundTime(took))
 	if both.imap == nil {
-		c.note("capabilities", "POP3: no folders, no flags, nothing can be uploaded; backup and archive work")
+		c.checkPOP3(ctx, both.remote)
 		return
 	}
 	c.checkCapabilities(both.imap.Capabilities())
 	c.checkNamespaces(both.imap.Namespaces())
 	c.checkMailboxes(ctx, both.imap)
+}
+
+// pop3Extensions are what makes a difference with POP3. (RFC 2449)
+var pop3Extensions = []struct{ name, without string }{
+	{"PIPELINING", "one question at a time"},
+	{"TOP", "messages are known again only by their unique-ids, or by reading them whole"},
+	{"UIDL", "messages are known again by their content"},
+}
+
+func (c *checkup) checkPOP3(ctx context.Context, remote server) {
+	const check = "capabilities"
+	c.note(check, "POP3: no folders, no flags, nothing can be uploaded; backup and archive work")
+	told, ok := remote.(interface {
+		Capabilities(context.Context) ([]string, error)
+	})
+	if !ok {
+		return
+	}
+	has, err := told.Capabilities(ctx)
+	switch {
+	case err != nil:
+		c.fail(check, err)
+	case has == nil:
+		c.note(check, "the server does not tell what it can do (CAPA); it is tried out")
+	default:
+		c.ok(check, "it has %s", strings.Join(has, ", "))
+		for _, row := range pop3Extensions {
+			if !slices.Contains(has, row.name) {
+				c.note(check, "no %s: %s", row.name, row.without)
+			}
+		}
+	}
 }
 
 func (c *checkup) loginFailed(err error) {

@@ -109,22 +109,34 @@ func (c *checkup) checkStore(ctx context.Context) bool {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		c.warn(check, exitFailed, "chmod 700 "+quoted(dir), "others may look into %s (mode %04o)", dir, info.Mode().Perm())
 	}
-	options := c.app.stateOptions(c.account, transferFlags{dryRun: true})
-	store, err := state.Open(ctx, options)
-	var locked *state.LockedError
-	switch {
-	case errors.As(err, &locked):
-		c.warn("lock", exitLocked, "wait until it has ended; ps -p "+fmt.Sprint(locked.PID)+" shows it", "another run is at work (process %d)", locked.PID)
-		return true
-	case err != nil:
+	store, err := c.openState(ctx)
+	if err != nil {
 		c.failStore(err)
 		return false
 	}
 	c.ok(check, "%s, %s, of %s", dir, store.Marker().Layout, store.Marker().Identity)
+	c.checkLock(store.Control())
 	if err := store.Close(); err != nil {
 		c.fail(check, err)
 	}
 	return true
+}
+
+// openState opens the state for reading, beside a run that may be at work.
+func (c *checkup) openState(ctx context.Context) (*state.Store, error) {
+	options := c.app.stateOptions(c.account, transferFlags{dryRun: true})
+	options.Unlocked = true
+	return state.Open(ctx, options)
+}
+
+func (c *checkup) checkLock(control string) {
+	var locked *state.LockedError
+	switch err := state.Holder(control); {
+	case errors.As(err, &locked):
+		c.warn("lock", exitLocked, "wait until it has ended; ps -p "+fmt.Sprint(locked.PID)+" shows it", "another run is at work (process %d)", locked.PID)
+	case err != nil:
+		c.fail("lock", err)
+	}
 }
 
 // failStore tells why a run would be refused, and how it is not.
@@ -142,12 +154,10 @@ func (c *checkup) checkNoStore(ctx context.Context) bool {
 	return false
 }
 
-// checkState reads the whole state, beside a run that may be at work.
+// checkState reads the whole state.
 func (c *checkup) checkState(ctx context.Context) {
 	const check = "state"
-	options := c.app.stateOptions(c.account, transferFlags{dryRun: true})
-	options.Unlocked = true
-	store, err := state.Open(ctx, options)
+	store, err := c.openState(ctx)
 	if err != nil {
 		c.fail(check, err)
 		return

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -192,6 +194,16 @@ func (a *Account) total() mailbox.Traffic {
 		total.Selected++ // a session opens its one mailbox
 	}
 	return total
+}
+
+// Capabilities lists the first words of what CAPA tells, sorted; nil where the
+// server does not know CAPA. (RFC 2449, section 5)
+func (a *Account) Capabilities(ctx context.Context) (names []string, err error) {
+	err = a.with(ctx, func(s *session) error {
+		names = slices.Sorted(maps.Keys(s.caps))
+		return nil
+	})
+	return names, err
 }
 
 // Traffic tells what was carried so far.
