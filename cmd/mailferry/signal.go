@@ -48,9 +48,9 @@ func (a *app) stopped() bool {
 	}
 }
 
-// untilStopped is a context that ends at the first request to stop, for what can
+// unlessStopped is a context that ends at the first request to stop, for what can
 // be left off anywhere.
-func (a *app) untilStopped(parent context.Context) (ctx context.Context, release func()) {
+func (a *app) unlessStopped(parent context.Context) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	go func() {
 		select {
