@@ -168,8 +168,8 @@ func (a *app) dialer(ctx context.Context, account config.Account) (wire.Dialer, 
 	return dialer, nil
 }
 
-// watch shows each connection whose certificate was found good.
-func watch(checks *tls.Config, show func(tls.ConnectionState)) {
+// showTLS shows each connection whose certificate was found good.
+func showTLS(checks *tls.Config, show func(tls.ConnectionState)) {
 	verify := checks.VerifyConnection
 	checks.VerifyConnection = func(state tls.ConnectionState) error {
 		if verify != nil {
@@ -189,7 +189,7 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 		return err
 	}
 	if s.watchTLS != nil {
-		watch(dialer.TLS, s.watchTLS)
+		showTLS(dialer.TLS, s.watchTLS)
 	}
 	secrets := a.secrets(account)
 	secrets.Role = s.role
