@@ -235,6 +235,11 @@ func (s *setup) offerSchedule(ctx context.Context, next func(what, command strin
 	if err != nil || !wanted {
 		return nil // the account is set up, whatever becomes of this question
 	}
-	s.root.SetArgs([]string{"schedule", "install"})
+	s.app.config = nil // it has the account now
+	args := []string{"schedule", "install"}
+	if s.app.flags.config != "" {
+		args = append(args, "--config", s.app.flags.config)
+	}
+	s.root.SetArgs(args)
 	return s.root.ExecuteContext(ctx)
 }

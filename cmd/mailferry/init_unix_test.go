@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"testing"
 
 	"mailferry/cmd/internal/discover"
+	"mailferry/cmd/internal/ui"
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/synctest"
 )
@@ -75,6 +77,16 @@ func mustHaveMode(t *testing.T, path string, want os.FileMode) {
 	}
 }
 
+// declinesSchedule answers init's last question, which it asks where there is a
+// schedule to install.
+func (term *terminal) declinesSchedule() {
+	term.t.Helper()
+	root := newRootCommand(&app{console: ui.NewConsole(io.Discard, io.Discard)})
+	if found, rest, err := root.Find([]string{"schedule", "install"}); err == nil && len(rest) == 0 && found.Name() == "install" {
+		term.answers("Install that schedule now?", "no")
+	}
+}
+
 func TestInitTalksOnATerminalAndEndsWithAnAccountThatRuns(t *testing.T) {
 	server := synctest.Dovecot(t, synctest.DovecotConfig{Extra: smallQuota})
 	user := server.User(t)
@@ -107,6 +119,7 @@ func TestInitTalksOnATerminalAndEndsWithAnAccountThatRuns(t *testing.T) {
 	term.answers("The folder for the mail on this computer [~/Mail/home]", "")
 	term.sees("has the account home now")
 	term.sees("mailferry run home")
+	term.declinesSchedule()
 	term.exits(exitDone)
 	if n := len(regexp.MustCompile(`it is not shown\): \r?\n`).FindAllString(term.screen(), -1)); n != 2 || strings.Contains(term.screen(), "-wrong") {
 		t.Errorf("the password was shown: %s", term.screen())
@@ -190,6 +203,7 @@ func TestInitPinsAnUnknownCertificateOnlyWhenTold(t *testing.T) {
 		}
 		term.sees("The login worked")
 		term.answers("The folder for the mail", "")
+		term.declinesSchedule()
 		term.exits(exitDone)
 	}
 	if text := readText(t, filepath.Join(home, ".config", "mailferry", "config.toml")); !strings.Contains(text, "tls_pin") {
@@ -214,6 +228,7 @@ func TestInitRecommendsToArchiveWhenTheAccountIsFull(t *testing.T) {
 	term.answers("What shall a run do? [3]", "")
 	term.answers("From which age shall mail leave the server [90d]", "soon")
 	term.answers("From which age shall mail leave the server [90d]", "10d")
+	term.declinesSchedule()
 	term.exits(exitDone)
 	if text := readText(t, filepath.Join(home, ".config", "mailferry", "config.toml")); !strings.Contains(text, `older_than   = "10d"`) {
 		t.Error(text)
