@@ -159,9 +159,9 @@ func TestDoctorChangesNothing(t *testing.T) {
 	user.Append(inbox, mailbox.NewFlags(), someDate, letter("unread"))
 	p := newPatient(t, `url = "imap+plain://`+user.Name+"@"+server.Addr+`"`)
 	p.run(exitDone, "run", "home")
-	before, remote := treeOf(t, p.home), user.Messages(inbox)
+	before, remote := everyFile(t, p.home), user.Messages(inbox)
 	p.findings(exitDone)
-	if after := treeOf(t, p.home); after != before {
+	if after := everyFile(t, p.home); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 	if after := user.Messages(inbox); len(after) != 1 || after[0].Flags.String() != remote[0].Flags.String() {
@@ -172,8 +172,8 @@ func TestDoctorChangesNothing(t *testing.T) {
 // quietApp is for code that only tells.
 func quietApp() *app { return &app{console: ui.NewConsole(io.Discard, io.Discard)} }
 
-// treeOf lists a tree with sizes, modes and times.
-func treeOf(t *testing.T, root string) string {
+// everyFile lists a tree with sizes, modes and times.
+func everyFile(t *testing.T, root string) string {
 	t.Helper()
 	var b strings.Builder
 	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
