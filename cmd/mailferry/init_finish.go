@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"mailferry/cmd/internal/config"
@@ -115,12 +114,50 @@ func isWithinFolder(path, folder string) bool {
 // tables is the account in TOML, as far as it is known.
 func (s *setup) tables() string {
 	head := []string{fmt.Sprintf("%s: made by `mailferry init`. All keys: mailferry help configuration", cmp.Or(s.provider.Name, s.server.Host))}
-	lines := []config.Line{
+	own := config.Table{Lines: []config.Line{
 		{Key: "url", Value: s.server.String()},
 		{Key: "store", Value: cmp.Or(s.store, "~/Mail/"+s.name), Comment: "the mail on this computer"},
 		{Key: "mode", Value: cmp.Or(s.mode, config.ModeBackup), Comment: "what `mailferry run` does: sync, backup or archive"},
+	}}
+	add := func(key string, value any, comment string) {
+		own.Lines = append(own.Lines, config.Line{Key: key, Value: value, Comment: comment})
 	}
-	tables := []config.Table{{Lines: slices.Concat(lines, s.secretLines(), s.otherLines())}}
+	f := s.flags
+	switch s.secret.keeper {
+	case byCommand:
+		add("password_command", s.secret.command, "prints the password; no shell")
+	case byToken:
+		add("token_command", s.secret.command, "prints an OAuth2 access token; no shell")
+	case inFile:
+		add("password_file", s.secret.path, "only you can read it")
+	case inKeyring:
+		add("", nil, "The password is in the keyring: service \"mailferry\", user \""+s.name+"\".")
+	case inEnvironment:
+		add("", nil, "The password comes from the environment: "+config.PasswordVariable(s.name)+" or MAILFERRY_PASSWORD.")
+	case byPrompt:
+		add("", nil, "The password is asked for on the terminal. For runs by itself: password_command or password_file.")
+	}
+	if f.auth == "" && s.secret.keeper == byOAuth {
+		f.auth = "xoauth2"
+	}
+	for _, row := range []struct {
+		key     string
+		value   any
+		isSet   bool
+		comment string
+	}{
+		{"auth", f.auth, f.auth != "", ""},
+		{"layout", f.layout, f.layout != "", ""},
+		{"mailboxes", f.mailboxes, len(f.mailboxes) > 0, "* is anything, ! excludes"},
+		{"tls_ca_file", absolute(f.tlsCAFile), f.tlsCAFile != "", ""},
+		{"tls_pin", s.pin, s.pin != "", "this one certificate is trusted"},
+		{"allow_plaintext", true, f.allowPlaintext, "mail and password travel unprotected"},
+	} {
+		if row.isSet {
+			add(row.key, row.value, row.comment)
+		}
+	}
+	tables := []config.Table{own}
 	if s.mode == config.ModeArchive {
 		tables = append(tables, config.Table{Name: "archive", Lines: []config.Line{
 			{Key: "older_than", Value: cmp.Or(s.olderThan, "30d"), Comment: "mail leaves the server from this age on, once it is safe here"},
@@ -128,52 +165,6 @@ func (s *setup) tables() string {
 		}})
 	}
 	return config.NewAccount(s.name, head, tables)
-}
-
-// secretLines say where the password is, and never what it is.
-func (s *setup) secretLines() []config.Line {
-	one := func(key string, value any, comment string) []config.Line {
-		return []config.Line{{Key: key, Value: value, Comment: comment}}
-	}
-	switch s.secret.keeper {
-	case byCommand:
-		return one("password_command", s.secret.command, "prints the password; no shell")
-	case byToken:
-		return one("token_command", s.secret.command, "prints an OAuth2 access token; no shell")
-	case inFile:
-		return one("password_file", s.secret.path, "only you can read it")
-	case inKeyring:
-		return one("", nil, "The password is in the keyring: service \"mailferry\", user \""+s.name+"\".")
-	case inEnvironment:
-		return one("", nil, "The password comes from the environment: "+config.PasswordVariable(s.name)+" or MAILFERRY_PASSWORD.")
-	case byPrompt:
-		return one("", nil, "The password is asked for on the terminal. For runs by itself: password_command or password_file.")
-	}
-	return nil
-}
-
-// otherLines are what the flags ask for.
-func (s *setup) otherLines() (lines []config.Line) {
-	f := s.flags
-	if f.auth == "" && s.secret.keeper == byOAuth {
-		f.auth = "xoauth2"
-	}
-	for _, row := range []struct {
-		isSet bool
-		line  config.Line
-	}{
-		{f.auth != "", config.Line{Key: "auth", Value: f.auth}},
-		{f.layout != "", config.Line{Key: "layout", Value: f.layout}},
-		{len(f.mailboxes) > 0, config.Line{Key: "mailboxes", Value: f.mailboxes, Comment: "* is anything, ! excludes"}},
-		{f.tlsCAFile != "", config.Line{Key: "tls_ca_file", Value: absolute(f.tlsCAFile)}},
-		{s.pin != "", config.Line{Key: "tls_pin", Value: s.pin, Comment: "this one certificate is trusted"}},
-		{f.allowPlaintext, config.Line{Key: "allow_plaintext", Value: true, Comment: "mail and password travel unprotected"}},
-	} {
-		if row.isSet {
-			lines = append(lines, row.line)
-		}
-	}
-	return lines
 }
 
 // finish stores the secret and writes the configuration.
@@ -206,25 +197,31 @@ func (s *setup) tellNext(ctx context.Context) error {
 	if s.app.flags.json || s.flags.dryRun || s.app.flags.quiet || s.ask == nil && !s.app.console.OutIsTerminal() {
 		return nil
 	}
-	out, with := s.app.out(), ""
-	if s.app.flags.config != "" {
-		with = " --config " + quoted(s.app.flags.config)
-	}
+	out := s.app.out()
 	fmt.Fprintf(out, "%s has the account %s now.\n", ui.Escape(s.path), s.name)
-	next := func(what, command string) { fmt.Fprintf(out, "  %-30s %s\n", what, ui.Escape(command+with)) }
+	next := func(what, command string) { fmt.Fprintf(out, "  %-30s %s\n", what, ui.Escape(command)) }
 	if s.secret.keeper == byOAuth {
 		next("first, let it log in:", "mailferry auth login "+s.name)
 	}
-	next("fetch the mail:", "mailferry run "+s.name)
-	next("if something is wrong:", "mailferry doctor "+s.name)
+	next("fetch the mail:", s.command("run"))
+	next("if something is wrong:", s.command("doctor"))
 	return s.offerSchedule(ctx, next)
+}
+
+// command is a command line about the account.
+func (s *setup) command(verb string) string {
+	text := "mailferry " + verb + " " + s.name
+	if s.app.flags.config != "" {
+		text += " --config " + quoted(s.app.flags.config)
+	}
+	return text
 }
 
 // offerSchedule offers to run the account every now and then.
 func (s *setup) offerSchedule(ctx context.Context, next func(what, command string)) error {
 	install, rest, err := s.root.Find([]string{"schedule", "install"})
 	if err != nil || len(rest) > 0 || install.Name() != "install" {
-		next("then, as a line of a crontab:", "*/15 * * * *  mailferry run "+s.name)
+		next("then, as a line of a crontab:", "*/15 * * * *  "+s.command("run"))
 		return nil
 	}
 	next("then, to run it by itself:", "mailferry schedule install")
