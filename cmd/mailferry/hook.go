@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,14 +56,14 @@ func (a *app) hook(ctx context.Context, name string, argv, variables []string) e
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	command.WaitDelay = 2 * time.Second
 	command.Stdout, command.Stderr = a.console.Err(), a.console.Err()
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "MAILFERRY_PASSWORD") {
-			command.Env = append(command.Env, variable)
-		}
-	}
-	command.Env = append(command.Env, variables...)
+	command.Env = append(hookEnvironment(), variables...)
 	if err := command.Run(); err != nil {
 		return hintedError{fmt.Errorf("hook %s: %s: %w", name, argv[0], err), "run it by hand to see what is wrong with it"}
 	}
 	return nil
+}
+
+// hookEnvironment is ours without passwords.
+func hookEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "MAILFERRY_PASSWORD") })
 }

@@ -37,13 +37,15 @@ var rooms = map[string][]string{
 	"cmd/internal/discover":  {"cmd/internal/config"},
 	"cmd/internal/monitor":   nil,
 	"cmd/internal/schedule":  nil,
+	"cmd/internal/oauth":     {"syncer/mailbox", "cmd/internal/vault"},
+	"cmd/internal/vault":     nil,
 	"cmd/internal/ui":        {"syncer/mailbox", "syncer/plan", "syncer", "syncer/verify", "syncer/merge"},
 	"cmd/mailferry": {
 		"syncer/mailbox", "syncer/plan", "syncer", "syncer/watch", "syncer/imapremote", "syncer/imapremote/wire",
 		"syncer/former",
 		"syncer/pop3remote", "syncer/merge", "syncer/restore", "syncer/verify", "syncer/export",
 		"maildirout", "state", "cmd/internal/config", "cmd/internal/discover", "cmd/internal/monitor", "cmd/internal/ui",
-		"cmd/internal/schedule",
+		"cmd/internal/schedule", "cmd/internal/oauth", "cmd/internal/vault",
 	},
 }
 
@@ -64,7 +66,8 @@ var homes = map[string][]string{
 	"github.com/fsnotify/fsnotify":              {"maildirout/*"},
 	"github.com/knadh/go-pop3":                  {"syncer/pop3remote/*"},
 	"modernc.org/sqlite":                        {"state/*"},
-	"github.com/zalando/go-keyring":             {"cmd/internal/config/*"},
+	"github.com/zalando/go-keyring":             {"cmd/internal/vault/*", "*_test.go"},
+	"golang.org/x/oauth2":                       {"cmd/internal/oauth/*"},
 	"github.com/BurntSushi/toml":                {"cmd/internal/config/*"},
 	"github.com/creack/pty":                     {"*_test.go"},
 	"pgregory.net/rapid":                        {"*_test.go", "syncer/synctest/*"},

@@ -128,6 +128,11 @@ func (s *setup) tables() string {
 		add("password_command", s.secret.command, "prints the password; no shell")
 	case byToken:
 		add("token_command", s.secret.command, "prints an OAuth2 access token; no shell")
+	case byOAuth:
+		provider, topic := s.oauthProvider()
+		add("", nil, "Fill in the client ID that you register (mailferry help "+topic+"):")
+		add("", nil, fmt.Sprintf("oauth_provider = %q", provider))
+		add("", nil, "oauth_client_id = \"...\"")
 	case inFile:
 		add("password_file", s.secret.path, "only you can read it")
 	case inKeyring:
@@ -167,8 +172,21 @@ func (s *setup) tables() string {
 	return config.NewAccount(s.name, head, tables)
 }
 
+// oauthProvider is the value of oauth_provider and the topic about it.
+func (s *setup) oauthProvider() (provider, topic string) {
+	switch s.provider.ID {
+	case "gmail":
+		provider = config.ProviderGoogle
+	case "outlook", "microsoft365":
+		provider = config.ProviderMicrosoft
+	default:
+		return "", "oauth"
+	}
+	return provider, "oauth-" + provider
+}
+
 // finish stores the secret and writes the configuration.
-func (s *setup) finish(context.Context) error {
+func (s *setup) finish(ctx context.Context) error {
 	_, extended, err := s.candidate()
 	if err != nil {
 		return err
@@ -179,7 +197,7 @@ func (s *setup) finish(context.Context) error {
 		}
 		return nil
 	}
-	if err := s.keepSecret(); err != nil {
+	if err := s.keepSecret(ctx); err != nil {
 		return fmt.Errorf("keep the password: %w", err)
 	}
 	if err := extended.Write(); err != nil {
@@ -201,7 +219,9 @@ func (s *setup) tellNext(ctx context.Context) error {
 	fmt.Fprintf(out, "%s has the account %s now.\n", ui.Escape(s.path), s.name)
 	next := func(what, command string) { fmt.Fprintf(out, "  %-30s %s\n", what, ui.Escape(command)) }
 	if s.secret.keeper == byOAuth {
-		next("first, let it log in:", "mailferry auth login "+s.name)
+		_, topic := s.oauthProvider()
+		next("first, get a client ID:", "mailferry help "+topic)
+		next("then let it log in:", "mailferry auth login "+s.name)
 	}
 	next("fetch the mail:", s.command("run"))
 	next("if something is wrong:", s.command("doctor"))

@@ -13,6 +13,7 @@ import (
 
 	"mailferry/cmd/internal/config"
 	"mailferry/cmd/internal/discover"
+	"mailferry/cmd/internal/vault"
 )
 
 // keeper says where an account's secret is kept.
@@ -40,9 +41,7 @@ type secret struct {
 	isThere bool
 }
 
-func (s *setup) secrets() config.Secrets {
-	return config.Secrets{Account: config.Account{Name: s.name}, Env: s.app.env}
-}
+func (s *setup) secrets() config.Secrets { return s.app.secrets(config.Account{Name: s.name}) }
 
 // flagsHaveSecret reports whether the flags say where the secret is.
 func (s *setup) flagsHaveSecret() bool {
@@ -111,7 +110,7 @@ func (s *setup) ways() []way {
 		{byCommand, "from a command that prints it, such as: pass show mail/" + s.name},
 		{byPrompt, "from me, every time (it cannot run by itself then)"},
 	}
-	if s.secrets().HasKeyring() {
+	if vault.Desktop(s.app.env) != nil {
 		ways = slices.Insert(ways, 0, way{inKeyring, "from this computer's keyring: type it now, once"})
 	}
 	oauth := []way{
@@ -194,13 +193,13 @@ func absolute(path string) string {
 }
 
 // keepSecret puts a password that was typed where later runs find it.
-func (s *setup) keepSecret() error {
+func (s *setup) keepSecret(ctx context.Context) error {
 	if s.secret.typed == "" || s.secret.isThere {
 		return nil
 	}
 	switch s.secret.keeper {
 	case inKeyring:
-		return s.secrets().StorePassword(s.secret.typed)
+		return vault.Desktop(s.app.env).Set(ctx, s.name, s.secret.typed)
 	case inFile:
 		// What is left of an account that was there before may be open to others.
 		if err := os.Chmod(s.secret.path, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -10,11 +10,15 @@ import (
 
 	"mailferry/cmd/internal/config"
 	"mailferry/cmd/internal/ui"
+	"mailferry/cmd/internal/vault"
 )
 
 // secrets finds the account's password, asking only where somebody can answer.
 func (a *app) secrets(account config.Account) config.Secrets {
 	secrets := config.Secrets{Account: account, Env: a.env}
+	if keyring := vault.Desktop(a.env); keyring != nil {
+		secrets.Keyring = keyring.Get
+	}
 	if a.canAsk() {
 		secrets.Prompt = a.askPassword
 		if a.answers != nil {

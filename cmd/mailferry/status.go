@@ -92,6 +92,7 @@ type health struct {
 	Pending       map[string]int `json:"pending"`
 	QuotaUsed     int64          `json:"quota_used,omitempty"`
 	QuotaLimit    int64          `json:"quota_limit,omitempty"`
+	LoginExpires  *time.Time     `json:"login_expires,omitempty"`
 	ServerError   string         `json:"server_error,omitempty"`
 	Notes         []string       `json:"notes,omitempty"`
 	ExitCode      int            `json:"exit_code"`
@@ -131,6 +132,7 @@ func (a *app) examine(ctx context.Context, t target, f statusFlags, h *health) e
 		return err
 	}
 	h.TrashOctets = sizeBelow(filepath.Join(store.Control(), "trash"))
+	h.noteLogin(a.loginState(ctx, t.account))
 	if !f.offline {
 		a.examineServer(ctx, t, h)
 	}

@@ -193,30 +193,26 @@ func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, 
 	}
 	secrets := a.secrets(account)
 	secrets.Role = s.role
-	password := secrets.Password
+	auth, token, password := authOf(account), a.tokens(account), secrets.Password
 	if s.password != nil {
 		password = s.password
-	}
-	auth := account.Auth
-	if auth == "auto" && len(account.TokenCommand) > 0 {
-		auth = "xoauth2"
 	}
 	log := a.log.With("account", account.Name)
 	if account.Server.Protocol == pop3 {
 		err = s.openPOP3(ctx, account, pop3remote.Options{
 			Dialer: dialer, User: account.Server.User, Auth: auth,
-			Password: password, Token: secrets.Token, ReadOnly: readOnly, Log: log,
+			Password: password, Token: token, ReadOnly: readOnly, Log: log,
 		})
 	} else {
 		err = s.openIMAP(ctx, imapremote.Options{
-			Dialer: dialer, User: account.Server.User, Auth: auth, Password: password, Token: secrets.Token,
+			Dialer: dialer, User: account.Server.User, Auth: auth, Password: password, Token: token,
 			Connections: account.Connections, ReadOnly: readOnly, Log: log,
 		})
 	}
 	if errors.Is(err, config.ErrNoPassword) {
 		return hintedError{err, secrets.PasswordHint()}
 	}
-	return err
+	return signInHint(account, err)
 }
 
 func (s *sides) openIMAP(ctx context.Context, options imapremote.Options) error {

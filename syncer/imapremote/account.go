@@ -32,9 +32,10 @@ type Options struct {
 	// Password is asked when it is first needed, and again only after the
 	// server refused what it returned.
 	Password func(ctx context.Context) (string, error)
-	// Token returns an OAuth2 access token, likewise; it is asked again when
-	// a token that worked has expired.
-	Token func(ctx context.Context) (string, error)
+	// Token returns an OAuth2 access token and when it expires, zero for
+	// unknown. It is asked again when that time comes, and when the server
+	// refused a token: refused is that one, "" for none.
+	Token func(ctx context.Context, refused string) (token string, until time.Time, err error)
 	// Connections is the most there are at once. 0 is 4.
 	Connections int
 	// ReadOnly refuses every method that writes, and opens mailboxes with
@@ -79,8 +80,8 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 	a := &Account{
 		opts:     opts,
 		log:      opts.Log,
-		password: &wire.Secret{Ask: opts.Password},
-		token:    &wire.Secret{Ask: opts.Token, Expires: true},
+		password: wire.Password(opts.Password),
+		token:    wire.Token(opts.Token),
 		sessions: map[*session]struct{}{},
 	}
 	a.down = &squeeze{log: opts.Log, direction: "down", carried: func() int64 { return a.Traffic().OctetsDown }}
@@ -160,17 +161,17 @@ func (a *Account) with(ctx context.Context, wireName string, write bool, fn func
 	return fn(s)
 }
 
-// dial returns a session that is logged in. A token that worked once may have
-// expired since: then a new one is asked for, once.
+// dial returns a session that is logged in. A token may have expired or been
+// revoked since it was issued: then another one is asked for, once.
 func (a *Account) dial(ctx context.Context) (*session, error) {
-	s, expired, err := a.connect(ctx)
-	if expired {
+	s, again, err := a.connect(ctx)
+	if again {
 		s, _, err = a.connect(ctx)
 	}
 	return s, err
 }
 
-func (a *Account) connect(ctx context.Context) (s *session, expired bool, err error) {
+func (a *Account) connect(ctx context.Context) (s *session, again bool, err error) {
 	conn, err := a.opts.Dialer.Dial(ctx)
 	if err != nil {
 		return nil, false, err
@@ -180,10 +181,10 @@ func (a *Account) connect(ctx context.Context) (s *session, expired bool, err er
 	a.mu.Lock()
 	a.sessions[s] = struct{}{}
 	a.mu.Unlock()
-	expired, err = a.greet(ctx, s)
+	again, err = a.greet(ctx, s)
 	if err != nil {
 		s.abort()
-		return nil, expired, err
+		return nil, again, err
 	}
 	return s, false, nil
 }
@@ -198,25 +199,16 @@ func (a *Account) retire(s *session) {
 	}
 }
 
-// greet logs in, learns the capabilities and introduces us.
-func (a *Account) greet(ctx context.Context, s *session) (expired bool, err error) {
+// greet logs in, learns the capabilities and introduces us. again says that
+// another login may succeed.
+func (a *Account) greet(ctx context.Context, s *session) (again bool, err error) {
 	before, err := s.offered(ctx)
 	if err != nil {
 		return false, err
 	}
 	if !s.conn.Greeting().PreAuth {
-		how, err := chooseAuth(a.opts.Auth, before)
-		if err != nil {
-			return false, err
-		}
-		err = authError(a.authenticate(ctx, s, how))
-		if how == AuthXOAuth2 || how == AuthOAuthBearer {
-			expired = a.token.Settle(err)
-		} else if how != AuthExternal {
-			a.password.Settle(err)
-		}
-		if err != nil {
-			return expired, err
+		if again, err := a.login(ctx, s, before); err != nil {
+			return again, err
 		}
 	}
 	if s.caps, err = s.capabilities(ctx, a.opts.Without); err != nil {

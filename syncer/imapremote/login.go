@@ -2,8 +2,10 @@ package imapremote
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -21,6 +23,8 @@ const (
 	AuthXOAuth2     = "xoauth2"
 	AuthOAuthBearer = "oauthbearer"
 	AuthExternal    = "external"
+	// AuthBearer is XOAUTH2 or OAUTHBEARER, whichever is offered.
+	AuthBearer = "bearer"
 )
 
 // chooseAuth says how to log in, given what is configured and what the server
@@ -41,6 +45,12 @@ func chooseAuth(configured string, caps capabilities) (string, error) {
 			return "", fmt.Errorf("%w: the server has disabled LOGIN on this connection (LOGINDISABLED) and offers %s", mailbox.ErrAuth, offered(caps))
 		}
 		return AuthLogin, nil
+	case AuthBearer:
+		// Where both are offered, XOAUTH2 is the one that has been tried most.
+		if !caps.has("AUTH=XOAUTH2") && caps.has("AUTH=OAUTHBEARER") {
+			return AuthOAuthBearer, nil
+		}
+		return chooseAuth(AuthXOAuth2, caps)
 	case AuthPlain, AuthXOAuth2, AuthOAuthBearer, AuthExternal:
 		if !caps.has("AUTH=" + strings.ToUpper(configured)) {
 			return "", fmt.Errorf("%w: the server does not offer %s; it offers %s", mailbox.ErrAuth, strings.ToUpper(configured), offered(caps))
@@ -64,27 +74,46 @@ func offered(caps capabilities) string {
 	return strings.Join(mechanisms, ", ")
 }
 
-// authenticate logs in. The error never holds what was sent.
-func (a *Account) authenticate(ctx context.Context, s *session, how string) error {
-	client := s.client
-	switch how {
-	case AuthExternal:
-		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(sasl.NewExternalClient(a.opts.User)) })
-	case AuthXOAuth2, AuthOAuthBearer:
-		token, err := a.token.Get(ctx)
-		if err != nil {
-			return fmt.Errorf("token: %w", err)
-		}
-		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(a.bearer(how, token)) })
-	}
-	password, err := a.password.Get(ctx)
+// login authenticates; again is Secret.Settle's. The error never holds what
+// was sent.
+func (a *Account) login(ctx context.Context, s *session, caps capabilities) (again bool, err error) {
+	how, err := chooseAuth(a.opts.Auth, caps)
 	if err != nil {
-		return fmt.Errorf("password: %w", err)
+		return false, err
 	}
-	if how == AuthPlain {
-		return s.control(ctx, "AUTHENTICATE", func() error { return client.Authenticate(sasl.NewPlainClient("", a.opts.User, password)) })
+	if how == AuthExternal {
+		return false, authError(a.authenticate(ctx, s, sasl.NewExternalClient(a.opts.User)))
 	}
-	return s.control(ctx, "LOGIN", func() error { return login(client, a.opts.User, password) })
+	kind, secret := "password", a.password
+	if how == AuthXOAuth2 || how == AuthOAuthBearer {
+		kind, secret = "token", a.token
+	}
+	value, err := secret.Get(ctx)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", kind, err)
+	}
+	switch how {
+	case AuthXOAuth2, AuthOAuthBearer:
+		err = a.authenticate(ctx, s, a.bearer(how, value))
+	case AuthPlain:
+		err = a.authenticate(ctx, s, sasl.NewPlainClient("", a.opts.User, value))
+	default:
+		err = s.control(ctx, "LOGIN", func() error { return login(s.client, a.opts.User, value) })
+	}
+	err = authError(err)
+	return secret.Settle(value, err), err
+}
+
+// authenticate runs a SASL exchange. A server that refuses a token waits for
+// an answer before it counts the exchange as ended.
+func (a *Account) authenticate(ctx context.Context, s *session, mechanism sasl.Client) error {
+	err := s.control(ctx, "AUTHENTICATE", func() error { return s.client.Authenticate(mechanism) })
+	var refusal *wire.TokenRefusal
+	if errors.As(err, &refusal) {
+		// The session ends here; what the server says to it changes nothing.
+		_, _ = io.WriteString(s.conn, base64.StdEncoding.EncodeToString(refusal.Answer)+"\r\n")
+	}
+	return err
 }
 
 func (a *Account) bearer(how, token string) sasl.Client {

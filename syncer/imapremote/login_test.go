@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mailferry/syncer/mailbox"
 )
@@ -75,21 +77,41 @@ func TestRefusedLogins(t *testing.T) {
 	}
 }
 
-func TestOAuthRefusalSaysWhatTheServerSaid(t *testing.T) {
+// The server waits for an answer to its challenge: an empty line, or %x01 for
+// OAUTHBEARER. (RFC 7628, section 3.2.3)
+func TestOAuthRefusalSaysWhatTheServerSaidAndIsAnswered(t *testing.T) {
 	challenge := base64.StdEncoding.EncodeToString([]byte(`{"status":"401","schemes":"bearer","scope":"https://mail.example.org/"}`))
-	for _, auth := range []string{AuthXOAuth2, AuthOAuthBearer} {
+	for auth, want := range map[string]string{AuthXOAuth2: "", AuthOAuthBearer: "AQ=="} {
+		answers := make(chan string, 4)
 		server := startFake(t, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=OAUTHBEARER] hello", func(_ int, line string) []string {
 			if strings.HasPrefix(line, "AUTHENTICATE") {
 				return []string{"+ " + challenge}
 			}
-			return nil
+			return []string{}
 		})
+		server.heard = func(line string) { answers <- line }
 		opts := options(t, server.addr, "user")
 		opts.Auth = auth
-		opts.Token = func(context.Context) (string, error) { return "bearer-secret", nil }
+		opts.Token = func(context.Context, string) (string, time.Time, error) { return "bearer-secret", time.Time{}, nil }
 		_, err := Open(t.Context(), opts)
-		if !errors.Is(err, mailbox.ErrAuth) || !strings.Contains(err.Error(), "401") || strings.Contains(err.Error(), "bearer-secret") {
+		if !errors.Is(err, mailbox.ErrAuth) || !strings.Contains(err.Error(), "401") ||
+			!strings.Contains(err.Error(), "https://mail.example.org/") || strings.Contains(err.Error(), "bearer-secret") {
 			t.Errorf("%s: %v", auth, err)
+		}
+		<-answers // AUTHENTICATE
+		if answer := <-answers; answer != want+"\r\n" {
+			t.Errorf("%s: the challenge is answered with %q, want %q", auth, answer, want)
+		}
+	}
+}
+
+func TestBearerIsWhatTheServerOffers(t *testing.T) {
+	for offer, want := range map[string]string{
+		"AUTH=XOAUTH2": AuthXOAuth2, "AUTH=OAUTHBEARER": AuthOAuthBearer, "AUTH=OAUTHBEARER AUTH=XOAUTH2 AUTH=PLAIN": AuthXOAuth2, "AUTH=PLAIN": "",
+	} {
+		how, err := chooseAuth(AuthBearer, newCapabilities(strings.Fields(offer), nil))
+		if how != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", offer, how, err)
 		}
 	}
 }
@@ -113,12 +135,10 @@ func TestExpiredTokenIsAskedForAgain(t *testing.T) {
 	})
 	opts := options(t, server.addr, "user")
 	opts.Auth = AuthXOAuth2
-	asked := 0
-	opts.Token = func(context.Context) (string, error) {
-		if asked++; asked == 1 {
-			return "old", nil
-		}
-		return "new", nil
+	var asked []string
+	opts.Token = func(_ context.Context, refused string) (string, time.Time, error) {
+		asked = append(asked, refused)
+		return []string{"old", "new", "newer"}[len(asked)-1], time.Time{}, nil
 	}
 	a := open(t, opts)
 	s, err := a.pool.acquire(t.Context(), "", false)
@@ -127,7 +147,29 @@ func TestExpiredTokenIsAskedForAgain(t *testing.T) {
 	}
 	s.conn.Close()
 	a.pool.release(s)
-	if _, err := a.List(t.Context()); err != nil || asked != 2 {
-		t.Errorf("asked %d times: %v; %q", asked, err, server.commands())
+	if _, err := a.List(t.Context()); err != nil || !slices.Equal(asked, []string{"", "old"}) {
+		t.Errorf("asked with %q: %v; %q", asked, err, server.commands())
+	}
+}
+
+// A token that an earlier run left behind may have been revoked since.
+func TestTokenThatIsRefusedAtFirstIsRenewedOnce(t *testing.T) {
+	logins := 0
+	server := startFake(t, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] hello", func(n int, line string) []string {
+		if strings.HasPrefix(line, "AUTHENTICATE") {
+			logins = n
+			return []string{"NO [AUTHENTICATIONFAILED] Invalid credentials"}
+		}
+		return nil
+	})
+	opts := options(t, server.addr, "user")
+	opts.Auth = AuthXOAuth2
+	asked := 0
+	opts.Token = func(context.Context, string) (string, time.Time, error) {
+		asked++
+		return strings.Repeat("t", asked), time.Time{}, nil
+	}
+	if _, err := Open(t.Context(), opts); !errors.Is(err, mailbox.ErrAuth) || asked != 2 || logins != 2 {
+		t.Errorf("asked %d times, logged in %d times: %v", asked, logins, err)
 	}
 }

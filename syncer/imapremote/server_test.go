@@ -204,6 +204,7 @@ type script func(n int, line string) []string
 // fake is a scripted server.
 type fake struct {
 	addr  string
+	heard func(line string) // nil, or told of each line as it came
 	mu    sync.Mutex
 	lines []string // commands without tags
 }
@@ -255,6 +256,9 @@ func (f *fake) serve(conn net.Conn, n int, greeting string, answer script) {
 			return
 		}
 		tag, command, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if f.heard != nil {
+			f.heard(line)
+		}
 		f.mu.Lock()
 		f.lines = append(f.lines, command)
 		f.mu.Unlock()

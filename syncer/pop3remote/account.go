@@ -27,9 +27,10 @@ type Options struct {
 	// Password is asked when it is first needed, and again only after the
 	// server refused what it returned.
 	Password func(ctx context.Context) (string, error)
-	// Token returns an OAuth2 access token, likewise; it is asked again when
-	// a token that worked has expired.
-	Token func(ctx context.Context) (string, error)
+	// Token returns an OAuth2 access token and when it expires, zero for
+	// unknown. It is asked again when that time comes, and when the server
+	// refused a token: refused is that one, "" for none.
+	Token func(ctx context.Context, refused string) (token string, until time.Time, err error)
 	// Numbers remembers the UIDs; nil: nobody does.
 	Numbers Numbers
 	// DryRun reads Numbers and writes nothing to it.
@@ -74,8 +75,8 @@ func Open(ctx context.Context, opts Options) (*Account, error) {
 	a := &Account{
 		opts:     opts,
 		log:      opts.Log,
-		password: &wire.Secret{Ask: opts.Password},
-		token:    &wire.Secret{Ask: opts.Token, Expires: true},
+		password: wire.Password(opts.Password),
+		token:    wire.Token(opts.Token),
 		numbers:  opts.Numbers,
 		turn:     make(chan struct{}, 1),
 	}
@@ -126,17 +127,17 @@ func (a *Account) with(ctx context.Context, fn func(*session) error) error {
 	return err
 }
 
-// connect makes a session. A token that worked once may have expired since:
-// then a new one is asked for, once.
+// connect makes a session. A token may have expired or been revoked since it
+// was issued: then another one is asked for, once.
 func (a *Account) connect(ctx context.Context) error {
-	expired, err := a.dial(ctx)
-	if expired {
+	again, err := a.dial(ctx)
+	if again {
 		_, err = a.dial(ctx)
 	}
 	return err
 }
 
-func (a *Account) dial(ctx context.Context) (expired bool, err error) {
+func (a *Account) dial(ctx context.Context) (again bool, err error) {
 	var s *session
 	stream, err := a.opts.Dialer.DialStream(ctx, func(ctx context.Context, stream *wire.Stream) (err error) {
 		s, err = greet(ctx, stream)
@@ -150,7 +151,7 @@ func (a *Account) dial(ctx context.Context) (expired bool, err error) {
 	a.mu.Unlock()
 	a.session, s.began = s, a.opts.Now()
 	stop := context.AfterFunc(ctx, func() { stream.Close() })
-	expired, err = a.login(ctx, s)
+	again, err = a.login(ctx, s)
 	if err == nil && !s.knowsAll() {
 		// Some servers tell more once they know who asks.
 		err = s.capa()
@@ -161,7 +162,7 @@ func (a *Account) dial(ctx context.Context) (expired bool, err error) {
 	if err != nil {
 		s.fail(err)
 		a.retire()
-		return expired, err
+		return again, err
 	}
 	if s.caps["EXPIRE"] == "0" {
 		a.log.Warn("the server says that it deletes messages once they were read (EXPIRE 0)")

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ const (
 	AuthOAuthBearer = "oauthbearer"
 	AuthExternal    = "external"
 	AuthAPOP        = "apop"
+	// AuthBearer is XOAUTH2 or OAUTHBEARER, whichever is offered.
+	AuthBearer = "bearer"
 
 	// authUser is USER and PASS, which need no SASL.
 	authUser = "user"
@@ -49,6 +52,11 @@ func (s *session) chooseAuth(configured string) (string, error) {
 			return authUser, nil
 		}
 		return AuthLogin, nil
+	case AuthBearer:
+		if !slices.Contains(mechanisms, "XOAUTH2") && slices.Contains(mechanisms, "OAUTHBEARER") {
+			return AuthOAuthBearer, nil
+		}
+		return s.chooseAuth(AuthXOAuth2)
 	case AuthPlain, AuthXOAuth2, AuthOAuthBearer, AuthExternal:
 		// A server without CAPA may know it all the same.
 		if s.caps != nil && !slices.Contains(mechanisms, strings.ToUpper(configured)) {
@@ -101,9 +109,9 @@ func timestamp(greeting string) string {
 	return stamp
 }
 
-// login authenticates. expired says that another token may help. The error
-// never holds what was sent.
-func (a *Account) login(ctx context.Context, s *session) (expired bool, err error) {
+// login authenticates; again is Secret.Settle's. The error never holds what was
+// sent.
+func (a *Account) login(ctx context.Context, s *session) (again bool, err error) {
 	how, err := s.chooseAuth(a.opts.Auth)
 	if err != nil {
 		return false, err
@@ -119,7 +127,7 @@ func (a *Account) login(ctx context.Context, s *session) (expired bool, err erro
 		}
 	}
 	err = authError(s.authenticate(how, a.opts.User, value, a.opts.Dialer.Addr))
-	return secret.Settle(err), err
+	return how != AuthExternal && secret.Settle(value, err), err
 }
 
 func (s *session) authenticate(how, user, secret, addr string) error {
@@ -175,6 +183,7 @@ func (s *session) sasl(client sasl.Client) error {
 		response := initial
 		if !isPending {
 			if response, err = client.Next(challenge); err != nil {
+				s.answerRefusal(err)
 				return fmt.Errorf("%w: %w", mailbox.ErrAuth, err)
 			}
 		}
@@ -182,6 +191,15 @@ func (s *session) sasl(client sasl.Client) error {
 		if err := s.send(base64.StdEncoding.EncodeToString(response)); err != nil {
 			return err
 		}
+	}
+}
+
+// answerRefusal ends the exchange in which a server refused a token: it waits
+// for that, and what it says then changes nothing.
+func (s *session) answerRefusal(err error) {
+	var refusal *wire.TokenRefusal
+	if errors.As(err, &refusal) {
+		_ = s.send(base64.StdEncoding.EncodeToString(refusal.Answer))
 	}
 }
 

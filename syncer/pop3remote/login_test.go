@@ -57,7 +57,7 @@ func TestLoginSaysWhatTheServerTakes(t *testing.T) {
 			}})
 			options := s.options()
 			options.Auth = c.auth
-			options.Token = func(context.Context) (string, error) { return c.token, nil }
+			options.Token = func(context.Context, string) (string, time.Time, error) { return c.token, time.Time{}, nil }
 			open(t, options)
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -94,7 +94,7 @@ func TestLoginErrorsAreToldApart(t *testing.T) {
 			}})
 			options := s.options()
 			options.Auth = c.auth
-			options.Token = func(context.Context) (string, error) { return "secret", nil }
+			options.Token = func(context.Context, string) (string, time.Time, error) { return "secret", time.Time{}, nil }
 			account, err := pop3remote.Open(t.Context(), options)
 			if !errors.Is(err, c.want) {
 				t.Errorf("error %v, want %v", err, c.want)
@@ -103,6 +103,28 @@ func TestLoginErrorsAreToldApart(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// The server waits for an answer to its challenge: an empty line, or %x01 for
+// OAUTHBEARER. (RFC 7628, section 3.2.3)
+func TestRefusedTokenIsAnswered(t *testing.T) {
+	for auth, want := range map[string]string{"xoauth2": "", "oauthbearer": "AQ=="} {
+		answers := make(chan string, 2)
+		s := start(t, &pop3Server{capa: "SASL XOAUTH2 OAUTHBEARER\r\n", login: func(_ string, more func(string) string) bool {
+			answers <- more(b64(`{"status":"401","scope":"https://mail.example.org/"}`))
+			return false
+		}})
+		options := s.options()
+		options.Auth = auth
+		options.Token = func(context.Context, string) (string, time.Time, error) { return "canary", time.Time{}, nil }
+		_, err := pop3remote.Open(t.Context(), options)
+		if !errors.Is(err, mailbox.ErrAuth) || !strings.Contains(err.Error(), "401") || !strings.Contains(err.Error(), "mail.example.org") {
+			t.Errorf("%s: %v", auth, err)
+		}
+		if got := <-answers; got != want {
+			t.Errorf("%s: the challenge is answered with %q, want %q", auth, got, want)
+		}
 	}
 }
 
@@ -118,9 +140,9 @@ func TestExpiredTokenIsAskedForAgain(t *testing.T) {
 	options := s.options()
 	asked := 0
 	options.Auth = "xoauth2"
-	options.Token = func(context.Context) (string, error) {
+	options.Token = func(context.Context, string) (string, time.Time, error) {
 		asked++
-		return []string{"old", "new", "newer"}[asked-1], nil
+		return []string{"old", "new", "newer"}[asked-1], time.Time{}, nil
 	}
 	a := open(t, options)
 	for range 3 { // each looks anew, in a session of its own

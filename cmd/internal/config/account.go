@@ -3,6 +3,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -29,6 +30,8 @@ type Account struct {
 	// PasswordCommand and TokenCommand are argument vectors; no shell.
 	PasswordCommand, TokenCommand []string
 	PasswordFile                  string
+	// OAuth says how tokens are got; see OAuth.IsSet.
+	OAuth OAuth
 	// Layout is "fs" or "maildir++".
 	Layout string
 	// Mailboxes says which mailboxes take part.
@@ -162,7 +165,7 @@ func (c *Config) Adhoc(name string, server Server, dir string) (Account, error) 
 	if err := overlayEnvironment(&account, c.env); err != nil {
 		return Account{}, err
 	}
-	if err := checkServer(account); err != nil {
+	if err := errors.Join(checkServer(account), checkOAuth(account)); err != nil {
 		return Account{}, err
 	}
 	return account, nil

@@ -111,6 +111,39 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	}
 }
 
+func TestLoadReadsOAuthKeys(t *testing.T) {
+	config, err := load(t, `
+[accounts.work]
+url   = "imaps://me@outlook.office365.com"
+store = "/mail"
+oauth_provider           = "microsoft"
+oauth_client_id          = "id"
+oauth_client_secret_file = "~/client"
+oauth_tenant             = "example.com"
+[accounts.own]
+url   = "imaps://me@example.com"
+store = "/own"
+oauth_client_id             = "id"
+oauth_client_secret_command = ["pass", "client"]
+oauth_auth_url   = "https://login.example.com/auth"
+oauth_token_url  = "http://127.0.0.1:8080/token"
+oauth_device_url = "https://login.example.com/device"
+oauth_scopes     = ["mail", "offline"]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	work, _ := config.Account("work")
+	own, _ := config.Account("own")
+	if got := work.OAuth; got.Provider != "microsoft" || got.ClientID != "id" || got.SecretFile != "/home/me/client" || got.Tenant != "example.com" || !work.UsesToken() {
+		t.Errorf("work: %+v", got)
+	}
+	if got := own.OAuth; !slices.Equal(got.SecretCommand, []string{"pass", "client"}) || got.AuthURL != "https://login.example.com/auth" ||
+		got.TokenURL != "http://127.0.0.1:8080/token" || got.DeviceURL != "https://login.example.com/device" || !slices.Equal(got.Scopes, []string{"mail", "offline"}) {
+		t.Errorf("own: %+v", got)
+	}
+}
+
 func TestLoadNamesLineAndRemedy(t *testing.T) {
 	account := "[accounts.home]\nurl = \"imaps://me@host\"\nstore = \"~/Mail\"\n"
 	for name, test := range map[string]struct{ text, where, message, hint string }{
@@ -131,6 +164,12 @@ func TestLoadNamesLineAndRemedy(t *testing.T) {
 		"store in defaults":      {"[defaults]\nstore = \"x\"\n", ":2", "does not belong", "its own store"},
 		"account is no table":    {"[accounts]\nhome = 3\n", ":2", "is not a table", "[accounts.home]"},
 		"bad account name":       {"[accounts.\"a/b\"]\nstore = \"x\"\n", ":1", "not a name", "letters"},
+		"secret in the file":     {account + "oauth_client_secret = \"x\"\n", ":4", "unknown key", `"oauth_client_`},
+		"provider alone":         {account + "oauth_provider = \"google\"\n", ":1", "is missing", "mailferry help oauth-google"},
+		"no addresses":           {account + "oauth_client_id = \"x\"\n", ":1", "is missing", "google"},
+		"token in the clear":     {account + "oauth_token_url = \"http://example.com\"\n", ":4", "does not begin with https", "https"},
+		"tenant with a path":     {account + "oauth_tenant = \"a/../b\"\n", ":4", "is not a tenant", "common"},
+		"tokens from two":        {account + "token_command = [\"x\"]\noauth_provider = \"google\"\noauth_client_id = \"x\"\n", ":1", "exclude each other", "keep"},
 		"bad size":               {account + "max_message_size = \"big\"\n", ":4", "not a size", "25M"},
 		"bad pin":                {account + "tls_pin = \"abc\"\n", ":4", "not a SHA-256", "64"},
 		"syntax":                 {account + "mode = sync\n", ":4", "not valid TOML", ""},

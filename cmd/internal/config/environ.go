@@ -47,7 +47,7 @@ func overlayEnvironment(account *Account, env func(string) string) error {
 
 // expandHome replaces ~ in the files that an account names.
 func (a *Account) expandHome(env func(string) string) {
-	for _, path := range []*string{&a.PasswordFile, &a.TLSCAFile, &a.MetricsFile} {
+	for _, path := range []*string{&a.PasswordFile, &a.TLSCAFile, &a.MetricsFile, &a.OAuth.SecretFile} {
 		*path = ExpandHome(*path, env)
 	}
 }

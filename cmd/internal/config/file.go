@@ -178,6 +178,9 @@ func (r *reader) finish(prefix string, at toml.Primitive, account *Account) bool
 	if err == nil {
 		err = checkServer(*account)
 	}
+	if err == nil {
+		err = checkOAuth(*account)
+	}
 	var detailed *Error
 	if !errors.As(err, &detailed) {
 		return true
@@ -185,7 +188,7 @@ func (r *reader) finish(prefix string, at toml.Primitive, account *Account) bool
 	if detailed.Where != "" {
 		r.errs = append(r.errs, lineError{err: detailed})
 	} else {
-		r.add(at, prefix+".url", detailed.Message, detailed.Hint)
+		r.add(at, prefix+"."+cmp.Or(detailed.Key, "url"), detailed.Message, detailed.Hint)
 	}
 	return false
 }

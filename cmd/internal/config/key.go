@@ -58,6 +58,21 @@ var accountKeys = []key{
 		return v.oneOf(&a.Auth, "auto", "plain", "login", "xoauth2", "oauthbearer", "external", "apop")
 	}},
 	{"token_command", "a list such as [\"oama\", \"access\", \"me@example.com\"]", false, func(a *Account, v value) error { return v.list(&a.TokenCommand) }},
+	{"oauth_provider", "google or microsoft", false, func(a *Account, v value) error {
+		return v.oneOf(&a.OAuth.Provider, "", ProviderGoogle, ProviderMicrosoft)
+	}},
+	{"oauth_client_id", "the client ID that you registered", false, func(a *Account, v value) error { return v.into(&a.OAuth.ClientID) }},
+	{"oauth_client_secret_command", `a list such as ["pass", "show", "mail/oauth"]`, false, func(a *Account, v value) error {
+		return v.list(&a.OAuth.SecretCommand)
+	}},
+	{"oauth_client_secret_file", "a file that only you can read", false, func(a *Account, v value) error { return v.into(&a.OAuth.SecretFile) }},
+	{"oauth_tenant", "a Microsoft tenant: common, consumers, organizations, a domain or an ID", false, func(a *Account, v value) error {
+		return v.tenant(&a.OAuth.Tenant)
+	}},
+	{"oauth_auth_url", "an https:// URL", false, func(a *Account, v value) error { return v.endpoint(&a.OAuth.AuthURL) }},
+	{"oauth_token_url", "an https:// URL", false, func(a *Account, v value) error { return v.endpoint(&a.OAuth.TokenURL) }},
+	{"oauth_device_url", "an https:// URL", false, func(a *Account, v value) error { return v.endpoint(&a.OAuth.DeviceURL) }},
+	{"oauth_scopes", `a list such as ["https://mail.example.com/"]`, false, func(a *Account, v value) error { return v.list(&a.OAuth.Scopes) }},
 	{"tunnel", `a list such as ["ssh", "host", "imapd"]`, false, func(a *Account, v value) error { return v.list(&a.Tunnel) }},
 	{"on_remote_delete", "trash or keep", false, func(a *Account, v value) error { return v.oneOf(&a.OnRemoteDelete, "trash", "keep") }},
 	{"on_local_delete", "expunge, trash or keep", false, func(a *Account, v value) error {

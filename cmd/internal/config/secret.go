@@ -13,19 +13,10 @@ import (
 	"runtime"
 	"strings"
 	"time"
-
-	"github.com/zalando/go-keyring"
 )
 
 // ErrNoPassword says that no source had a password.
 var ErrNoPassword = errors.New("no password")
-
-// keyringService is the name under which passwords are in the keyring.
-const keyringService = "mailferry"
-
-// A keyring that asks for its own password may wait for ever; one that is not
-// there may too.
-const keyringTimeout = 2 * time.Second
 
 // maxSecret bounds what is read as a password or token.
 const maxSecret = 64 << 10
@@ -40,8 +31,8 @@ type Secrets struct {
 	Env  func(string) string
 	// Prompt asks the user; nil where nobody is there to ask.
 	Prompt func(ctx context.Context, question string) (string, error)
-	// Keyring looks a password up; nil means the system's keyring.
-	Keyring func(service, user string) (string, error)
+	// Keyring looks a password up by the account's name; nil: there is none.
+	Keyring func(ctx context.Context, user string) (string, error)
 }
 
 // Password asks the sources in the order of `mailferry help configuration`.
@@ -74,6 +65,28 @@ func (s Secrets) find(ctx context.Context) (password, origin string, err error) 
 	return "", "", ErrNoPassword
 }
 
+// PasswordSource names the source that Password will ask, "" for nobody, and
+// whether a password is known to be there: commands are not run.
+func (s Secrets) PasswordSource(ctx context.Context) (source string, isThere bool) {
+	has := func(ask func(context.Context) (string, error)) bool {
+		password, err := ask(ctx)
+		return err == nil && password != ""
+	}
+	switch {
+	case has(s.fromCredentials):
+		return "credentials", true
+	case len(s.Account.PasswordCommand) > 0:
+		return "password_command", false
+	case has(s.fromKeyring):
+		return "keyring", true
+	case s.Account.PasswordFile != "":
+		return "password_file", has(s.fromFile)
+	case has(s.fromEnvironment):
+		return "environment", true
+	}
+	return "", false
+}
+
 // PasswordHint lists the ways to give the account a password.
 func (s Secrets) PasswordHint() string {
 	variables := PasswordVariable(s.Account.Name)
@@ -81,8 +94,8 @@ func (s Secrets) PasswordHint() string {
 		variables += ", " + PasswordVariable(s.Role)
 	}
 	return fmt.Sprintf("give a password by password_command or password_file in the configuration, in the keyring "+
-		"(service %q, user %q), in the variable %s or MAILFERRY_PASSWORD, or run this on a terminal to be asked",
-		keyringService, s.Account.Name, variables)
+		"(mailferry auth login %s), in the variable %s or MAILFERRY_PASSWORD, or run this on a terminal to be asked",
+		s.Account.Name, variables)
 }
 
 // Token runs token_command for an OAuth2 access token.
@@ -123,65 +136,69 @@ func (s Secrets) fromCommand(ctx context.Context) (string, error) {
 // fromKeyring never fails: a machine without a keyring, or with one that is
 // locked, has other sources.
 func (s Secrets) fromKeyring(ctx context.Context) (string, error) {
-	get := s.Keyring
-	if get == nil {
-		if !s.hasKeyring() {
-			return "", nil
-		}
-		get = keyring.Get
-	}
-	found := make(chan string, 1)
-	go func() {
-		password, err := get(keyringService, s.Account.Name)
-		if err != nil {
-			password = ""
-		}
-		found <- password
-	}()
-	select {
-	case password := <-found:
-		return password, nil
-	case <-time.After(keyringTimeout):
+	if s.Keyring == nil {
 		return "", nil
-	case <-ctx.Done():
+	}
+	password, err := s.Keyring(ctx, s.Account.Name)
+	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
-}
-
-// hasKeyring looks for a session bus first: without one the library would try
-// to start one.
-func (s Secrets) hasKeyring() bool {
-	switch runtime.GOOS {
-	case "darwin", "windows":
-		return true
+	if err != nil {
+		return "", nil
 	}
-	return s.Env("DBUS_SESSION_BUS_ADDRESS") != ""
+	return password, nil
 }
 
 func (s Secrets) fromFile(context.Context) (string, error) {
-	path := s.Account.PasswordFile
-	if path == "" {
+	if s.Account.PasswordFile == "" {
 		return "", nil
 	}
+	password, err := readPrivateFile(s.Account.PasswordFile)
+	if err != nil {
+		err.Where, err.Key = s.Account.Name, "password_file"
+		return "", err
+	}
+	return password, nil
+}
+
+// ClientSecret is that of the account's OAuth2 client, "" for a client without
+// one.
+func (s Secrets) ClientSecret(ctx context.Context) (string, error) {
+	o := s.Account.OAuth
+	switch {
+	case len(o.SecretCommand) > 0:
+		return runForSecret(ctx, "oauth_client_secret_command", o.SecretCommand)
+	case o.SecretFile == "":
+		return "", nil
+	}
+	secret, err := readPrivateFile(o.SecretFile)
+	if err != nil {
+		err.Where, err.Key = s.Account.Name, "oauth_client_secret_file"
+		return "", err
+	}
+	return secret, nil
+}
+
+// readPrivateFile reads the first line of a file that nobody else can read.
+func readPrivateFile(path string) (string, *Error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", &Error{Where: s.Account.Name, Key: "password_file", Message: err.Error()}
+		return "", &Error{Message: err.Error()}
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return "", &Error{
-			Where: s.Account.Name, Key: "password_file",
 			Message: fmt.Sprintf("%s can be read by others (mode %04o)", path, info.Mode().Perm()),
 			Hint:    "chmod 600 " + path,
 		}
 	}
-	password, err := readSecretFile(path)
-	if err == nil && password == "" {
+	secret, err := readSecretFile(path)
+	if err == nil && secret == "" {
 		err = fmt.Errorf("%s is empty", path)
 	}
 	if err != nil {
-		return "", &Error{Where: s.Account.Name, Key: "password_file", Message: err.Error()}
+		return "", &Error{Message: err.Error()}
 	}
-	return password, nil
+	return secret, nil
 }
 
 func (s Secrets) fromEnvironment(context.Context) (string, error) {

@@ -21,8 +21,8 @@ func everySource(t *testing.T) (Secrets, map[string]string) {
 	return Secrets{
 		Account: Account{Name: "home", PasswordCommand: []string{"printf", "from-command\nsecond line\n"}, PasswordFile: filepath.Join(dir, "file")},
 		Env:     func(name string) string { return variables[name] },
-		Keyring: func(service, user string) (string, error) {
-			if service != "mailferry" || user != "home" {
+		Keyring: func(_ context.Context, user string) (string, error) {
+			if user != "home" {
 				return "", errors.New("not found")
 			}
 			return "from-keyring", nil
@@ -49,7 +49,9 @@ func TestPasswordSourcesAreAskedInOrder(t *testing.T) {
 	}{
 		{"from-credentials", func() { delete(variables, "CREDENTIALS_DIRECTORY") }},
 		{"from-command", func() { secrets.Account.PasswordCommand = nil }},
-		{"from-keyring", func() { secrets.Keyring = func(string, string) (string, error) { return "", errors.New("locked") } }},
+		{"from-keyring", func() {
+			secrets.Keyring = func(context.Context, string) (string, error) { return "", errors.New("locked") }
+		}},
 		{"from-file", func() { secrets.Account.PasswordFile = "" }},
 		{"from-own-variable", func() { delete(variables, "MAILFERRY_PASSWORD_HOME") }},
 		{"from-variable", func() { delete(variables, "MAILFERRY_PASSWORD") }},

@@ -21,9 +21,11 @@ func (x xoauth2) Start() (mechanism string, response []byte, err error) {
 }
 
 // Next is called only when the server refuses: its challenge says why, in
-// JSON. Ending here, instead of sending the empty answer that would bring the
-// server's last word, keeps that reason.
-func (x xoauth2) Next(challenge []byte) ([]byte, error) { return nil, decodeRefusal(challenge) }
+// JSON. The error is a TokenRefusal, whose Answer is to be sent: go-imap would
+// write an empty answer as "=", which is right in a command only.
+func (x xoauth2) Next(challenge []byte) ([]byte, error) {
+	return nil, decodeRefusal(challenge, []byte{})
+}
 
 // OAuthBearer is OAUTHBEARER for the server at addr (host:port), with a refusal
 // that says what the server said. (RFC 7628)
@@ -38,13 +40,19 @@ func OAuthBearer(user, token, addr string) sasl.Client {
 
 type oauthBearer struct{ sasl.Client }
 
-func (b oauthBearer) Next(challenge []byte) ([]byte, error) { return nil, decodeRefusal(challenge) }
+// Next is called only when the server refuses. (RFC 7628, section 3.2.3)
+func (b oauthBearer) Next(challenge []byte) ([]byte, error) {
+	return nil, decodeRefusal(challenge, []byte{1})
+}
 
 // TokenRefusal is the error challenge of XOAUTH2 and OAUTHBEARER.
 // (RFC 7628, section 3.2.2)
 type TokenRefusal struct {
 	Status string `json:"status"`
 	Scope  string `json:"scope"`
+	// Answer is what the server waits for before it ends the exchange with its
+	// NO; not yet in Base64.
+	Answer []byte `json:"-"`
 }
 
 func (r *TokenRefusal) Error() string {
@@ -55,10 +63,11 @@ func (r *TokenRefusal) Error() string {
 	return text
 }
 
-func decodeRefusal(challenge []byte) error {
+func decodeRefusal(challenge, answer []byte) error {
 	r := &TokenRefusal{}
 	if err := json.Unmarshal(challenge, r); err != nil {
-		return &TokenRefusal{Status: string(challenge)}
+		r = &TokenRefusal{Status: string(challenge)}
 	}
+	r.Answer = answer
 	return r
 }
