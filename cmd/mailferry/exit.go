@@ -77,7 +77,7 @@ var exitTable = []exitRow{
 	{mailbox.ErrNoUIDPlus, exitPartly, "what is marked is yours to purge: expunge the mailbox with your mail program"},
 	{mailbox.ErrTLS, exitFailed, "is the server's name right? A private authority's certificate goes into tls_ca_file, " +
 		"a self-signed one's SHA-256 into tls_pin (mailferry help configuration)"},
-	{mailbox.ErrAuth, exitAuth, "check user and password; many providers want an app password, or OAuth (token_command)"},
+	{mailbox.ErrAuth, exitAuth, "check user and password; many providers want an app password, or OAuth2 (mailferry help oauth)"},
 	{mailbox.ErrUnavailable, exitTemporary, "the server asks to come back later; then: %s"},
 	{mailbox.ErrNetwork, exitTemporary, "try again later: %s"},
 	{mailbox.ErrProtocol, exitFailed, "nothing is lost; try again, and with -vv if it stays: %s"},

@@ -276,6 +276,8 @@ func DovecotOAuth(tb testing.TB, a *Authority) DovecotConfig {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	return DovecotConfig{Extra: "auth_mechanisms = plain login xoauth2 oauthbearer\n" +
+	// Who fails is made to wait, which only costs the tests time.
+	return DovecotConfig{Extra: "auth_failure_delay = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n" +
+		"auth_mechanisms = plain login xoauth2 oauthbearer\n" +
 		"passdb {\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = " + path + "\n}\n"}
 }
