@@ -17,6 +17,7 @@ import (
 const gcPercent = 25
 
 func main() {
+	protectMemory()
 	debug.SetGCPercent(gcPercent)
 	os.Exit(execute(os.Args[1:]))
 }

@@ -100,6 +100,7 @@ func (a *Account) login(ctx context.Context, s *session, caps capabilities) (aga
 	default:
 		err = s.control(ctx, "LOGIN", func() error { return login(s.client, a.opts.User, value) })
 	}
+	err = wire.Hide(err, a.opts.User, value, a.opts.Dialer.Addr)
 	err = authError(err)
 	return secret.Settle(value, err), err
 }

@@ -127,6 +127,7 @@ func (a *Account) login(ctx context.Context, s *session) (again bool, err error)
 		}
 	}
 	err = authError(s.authenticate(how, a.opts.User, value, a.opts.Dialer.Addr))
+	err = wire.Hide(err, a.opts.User, value, a.opts.Dialer.Addr)
 	return how != AuthExternal && secret.Settle(value, err), err
 }
 

@@ -173,6 +173,7 @@ func TestLoadNamesLineAndRemedy(t *testing.T) {
 		"bad size":               {account + "max_message_size = \"big\"\n", ":4", "not a size", "25M"},
 		"bad pin":                {account + "tls_pin = \"abc\"\n", ":4", "not a SHA-256", "64"},
 		"syntax":                 {account + "mode = sync\n", ":4", "not valid TOML", ""},
+		"syntax with a secret":   {account + "password = s3cret\n", ":4", "not valid TOML: expected value but found something else", ""},
 		"ping in the clear":      {account + "ping_url = \"http://example.com/x\"\n", ":4", "in the clear", "https"},
 		"bad machine":            {account + "machine = \"my pc\"\n", ":4", "not a name for a machine", "letters"},
 		"bad machine to wait":    {account + "[accounts.home.archive]\nleave_for = [\"a b\"]\n", ":5", "not a name for a machine", "work"},

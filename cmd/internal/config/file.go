@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -68,12 +69,16 @@ func parse(path string, data []byte, env func(string) string) (*Config, error) {
 	return nil, errors.Join(list...)
 }
 
+// quotedInput is what the library quotes of a file.
+var quotedInput = regexp.MustCompile(`"(?:[^"\\]|\\.)*"( instead)?`)
+
 // syntaxError keeps the line and the reason, but not the quoted input: it may
 // hold a secret.
 func syntaxError(path string, err error) error {
 	var syntax toml.ParseError
 	if errors.As(err, &syntax) {
-		return &Error{Where: fmt.Sprintf("%s:%d", path, syntax.Position.Line), Message: "not valid TOML: " + syntax.Message}
+		message := quotedInput.ReplaceAllLiteralString(syntax.Message, "something else")
+		return &Error{Where: fmt.Sprintf("%s:%d", path, syntax.Position.Line), Message: "not valid TOML: " + message}
 	}
 	return &Error{Where: path, Message: "not valid TOML"}
 }

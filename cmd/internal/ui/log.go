@@ -3,6 +3,7 @@ package ui
 import (
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/lmittmann/tint"
 )
@@ -23,7 +24,7 @@ func NewLog(w io.Writer, format string, verbosity int, color, journal bool) *slo
 	handler := func(w io.Writer) slog.Handler {
 		switch format {
 		case "json":
-			return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+			return slog.NewJSONHandler(jsonEscaper{w}, &slog.HandlerOptions{Level: level})
 		case "logfmt":
 			return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
 				return timeless(attr, journal)
@@ -55,11 +56,26 @@ func timeless(attr slog.Attr, journal bool) slog.Attr {
 func escaped(attr slog.Attr) slog.Attr {
 	switch attr.Value.Kind() {
 	case slog.KindString:
-		attr.Value = slog.StringValue(Escape(attr.Value.String()))
+		attr.Value = slog.StringValue(escapedForTint(attr.Value.String()))
 	case slog.KindAny:
 		if attr.Key != slog.LevelKey {
-			attr.Value = slog.StringValue(Escape(attr.Value.String()))
+			attr.Value = slog.StringValue(escapedForTint(attr.Value.String()))
 		}
 	}
 	return attr
+}
+
+// escapedForTint is Escape without \x1b: tint makes an ESC of these four
+// characters when it writes colours, though a server had sent just them.
+func escapedForTint(text string) string { return strings.ReplaceAll(Escape(text), `\x1b`, `\u001b`) }
+
+// jsonEscaper writes records of JSON as WriteJSON writes objects.
+type jsonEscaper struct{ to io.Writer }
+
+func (j jsonEscaper) Write(record []byte) (int, error) {
+	line := strings.TrimSuffix(string(record), "\n")
+	if _, err := io.WriteString(j.to, escapeJSON(line)+"\n"); err != nil {
+		return 0, err
+	}
+	return len(record), nil
 }

@@ -160,8 +160,15 @@ func TestLogEscapesWhatServersSay(t *testing.T) {
 		t.Errorf("%q", b.String())
 	}
 	b.Reset()
-	NewLog(&b, "json", 1, false, false).Info("odd", "mailbox", "A\x1b")
-	if !json.Valid(b.Bytes()) {
+	for _, color := range []bool{false, true} {
+		NewLog(&b, "text", 0, color, false).Warn("odd", "text", `\x1b]0;title`, "error", errors.New("NO \x1b]0; title"))
+		if strings.Contains(b.String(), "\x1b]") {
+			t.Errorf("colours %v: %q", color, b.String())
+		}
+	}
+	b.Reset()
+	NewLog(&b, "json", 1, false, false).Info("odd", "mailbox", "A\x1b\x7f\u009b\u202e")
+	if !json.Valid(b.Bytes()) || strings.ContainsFunc(strings.TrimSuffix(b.String(), "\n"), isUnsafe) {
 		t.Errorf("%q", b.String())
 	}
 	b.Reset()

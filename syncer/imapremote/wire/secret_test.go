@@ -61,8 +61,10 @@ func TestTokenThatAnotherSessionSawRefusedIsNotRefusedTwice(t *testing.T) {
 	k := &tokens{}
 	s := Token(k.ask)
 	get(t, s, "t1")
-	if !s.Settle("t1", mailbox.ErrAuth) || !s.Settle("t1", mailbox.ErrAuth) {
-		t.Error("both may try another")
+	for range 2 {
+		if !s.Settle("t1", mailbox.ErrAuth) {
+			t.Error("both may try another")
+		}
 	}
 	get(t, s, "t2")
 	if !s.Settle("t1", mailbox.ErrAuth) {
