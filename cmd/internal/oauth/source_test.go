@@ -176,6 +176,20 @@ func TestATokenThatCannotBeStoredIsNotRenewed(t *testing.T) {
 	}
 }
 
+func TestACancelledRunMovesNoTokenIntoTheFile(t *testing.T) {
+	s := signIn(t, InKeyring, nil)
+	stored, _, err := s.source.Store.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	keyring.MockInitWithError(errors.New("locked"))
+	if place, err := s.source.Store.Save(ctx, stored, InKeyring); place != "" || !errors.Is(err, context.Canceled) {
+		t.Errorf("%s, %v", place, err)
+	}
+}
+
 func TestAKeyringThatTakesNoMoreIsReplacedByTheFile(t *testing.T) {
 	s := signIn(t, InKeyring, nil)
 	stored, _, err := s.source.Store.Load(t.Context())

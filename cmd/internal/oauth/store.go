@@ -80,6 +80,9 @@ func (s Store) Save(ctx context.Context, t Token, at Place) (Place, error) {
 	if at == InKeyring && s.Keyring.Set(ctx, s.user(), string(text)) == nil {
 		return InKeyring, nil
 	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	if err := s.Folder.Set(s.Account, string(text)); err != nil {
 		return "", fmt.Errorf("store the token: %w", err)
 	}
