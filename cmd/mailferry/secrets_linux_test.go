@@ -23,13 +23,11 @@ import (
 func TestADyingProgramTellsNoPassword(t *testing.T) {
 	w := newCanaryWorld(t)
 	entered := make(chan struct{}, 1)
-	server := synctest.Scripted(t, synctest.Script{Capability: "IMAP4rev1", Steps: []synctest.Step{
-		{Expect: "LOGIN", Send: "{tag} OK welcome\r\n"}, {Expect: ".*", Call: func() { entered <- struct{}{} }, Stall: true},
-	}})
+	addr := tattler{stallsAt: "LIST", stalls: func() { entered <- struct{}{} }}.start(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -c "$(ulimit -H -c)"; exec "$0" "$@"`,
-		w.binary, "backup", "imap+plain://user@"+server.Addr, w.disk.Dir, "-vv")
+		w.binary, "backup", "imap+plain://user@"+addr, w.disk.Dir, "-vv")
 	cmd.Env, cmd.Dir = append(w.environment(), "GOTRACEBACK=crash"), w.home
 	output := &overheard{}
 	cmd.Stdout, cmd.Stderr = output, output
@@ -107,20 +105,20 @@ const escapes = "\x1b]0;EVIL\x07\x1b[2J\x1b[31mEVIL\x1b]52;c;RVZJTA==\x07\u009b3
 
 func TestServersCannotTalkToTheTerminal(t *testing.T) {
 	name := `"A` + strings.ReplaceAll(strings.ReplaceAll(escapes, "\u009b", "&AJs-"), "\u202e", "&IC4-") + `"`
-	for what, script := range map[string]synctest.Script{
-		"greeting": {Greeting: "* BYE [ALERT] " + escapes + "\r\n"},
-		"refused login": {Otherwise: map[string]string{
-			"LOGIN": "* OK [ALERT] " + escapes + "\r\n{tag} NO [AUTHENTICATIONFAILED] " + escapes + "\r\n"}},
-		"capability":   {Capability: "IMAP4rev1 LOGINDISABLED AUTH=" + escapes},
-		"mailbox name": {Otherwise: map[string]string{"LIST": "* LIST () \"/\" " + name + "\r\n{tag} OK done\r\n", "EXAMINE": "{tag} NO " + escapes + "\r\n"}},
-		"refused list": {Otherwise: map[string]string{"LIST": "* OK [ALERT] " + escapes + "\r\n{tag} NO " + escapes + "\r\n"}},
-		"nonsense":     {Otherwise: map[string]string{"LIST": "* " + escapes + "\r\n" + escapes + "\r\n"}},
-		"BYE":          {Otherwise: map[string]string{"LIST": "* BYE " + escapes + "\r\n"}},
+	answers := func(command, answer string) map[string]string { return map[string]string{command: answer} }
+	for what, server := range map[string]tattler{
+		"greeting":      {greeting: "* BYE [ALERT] " + escapes + "\r\n"},
+		"refused login": {says: answers("LOGIN", "* OK [ALERT] "+escapes+"\r\n{tag} NO [AUTHENTICATIONFAILED] "+escapes+"\r\n")},
+		"capability":    {capability: "IMAP4rev1 LOGINDISABLED AUTH=" + escapes},
+		"mailbox name": {says: map[string]string{
+			"LIST": "* LIST () \"/\" " + name + "\r\n{tag} OK done\r\n", "EXAMINE": "{tag} NO " + escapes + "\r\n"}},
+		"refused list": {says: answers("LIST", "* OK [ALERT] "+escapes+"\r\n{tag} NO "+escapes+"\r\n")},
+		"nonsense":     {says: answers("LIST", "* "+escapes+"\r\n"+escapes+"\r\n"), hangsUp: "LIST"},
+		"BYE":          {says: answers("LIST", "* BYE "+escapes+"\r\n"), hangsUp: "LIST"},
 	} {
 		for _, flag := range []string{"-vv", "-vv --log-format=json", "-vv --log-format=logfmt", "--json", "--no-color"} {
 			w := newCanaryWorldWithoutServer(t)
-			server := synctest.Scripted(t, script)
-			text := w.onTerminal(append([]string{"backup", "imap+plain://user@" + server.Addr, w.disk.Dir, "--connections=1"}, strings.Fields(flag)...)...)
+			text := w.onTerminal(append([]string{"backup", "imap+plain://user@" + server.start(t), w.disk.Dir, "--connections=1"}, strings.Fields(flag)...)...)
 			if len(text) == 0 {
 				t.Errorf("%s: nothing was shown", what)
 			}

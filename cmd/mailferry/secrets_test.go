@@ -52,18 +52,17 @@ func TestNoCommandShowsAPassword(t *testing.T) {
 func TestNoRefusedLoginShowsAPassword(t *testing.T) {
 	w := newCanaryWorld(t)
 	w.user.Password = "unused"
-	for name, script := range map[string]synctest.Script{
-		"quotes LOGIN": {Capability: "IMAP4rev1", Otherwise: map[string]string{
-			"LOGIN": "{tag} NO [AUTHENTICATIONFAILED] LOGIN user \"" + canaryPassword + "\" is wrong\r\n"}},
-		"in a code":       {Capability: "IMAP4rev1", Otherwise: map[string]string{"LOGIN": "{tag} NO [" + canaryPassword + "] no\r\n"}},
-		"quotes with BAD": {Capability: "IMAP4rev1", Otherwise: map[string]string{"LOGIN": "{tag} BAD LOGIN \"" + canaryPassword + "\"?\r\n"}},
-		"quotes with BYE": {Capability: "IMAP4rev1", Steps: []synctest.Step{{Expect: "LOGIN", Send: "* BYE not with " + canaryPassword + "\r\n", Close: true}}},
-		"as nonsense":     {Capability: "IMAP4rev1", Steps: []synctest.Step{{Expect: "LOGIN", Send: canaryPassword + " what?\r\n", Close: true}}},
-		"as an ALERT":     {Capability: "IMAP4rev1", Otherwise: map[string]string{"LOGIN": "* OK [ALERT] " + canaryPassword + "\r\n{tag} NO no\r\n"}},
-		"LOGINDISABLED":   {Capability: "IMAP4rev1 LOGINDISABLED"},
+	quotes := func(answer string) map[string]string { return map[string]string{"LOGIN": answer} }
+	for name, server := range map[string]tattler{
+		"quotes LOGIN":    {says: quotes("{tag} NO [AUTHENTICATIONFAILED] LOGIN user \"" + canaryPassword + "\" is wrong\r\n")},
+		"in a code":       {says: quotes("{tag} NO [" + canaryPassword + "] no\r\n")},
+		"quotes with BAD": {says: quotes("{tag} BAD LOGIN \"" + canaryPassword + "\"?\r\n")},
+		"quotes with BYE": {says: quotes("* BYE not with " + canaryPassword + "\r\n"), hangsUp: "LOGIN"},
+		"as nonsense":     {says: quotes(canaryPassword + " what?\r\n"), hangsUp: "LOGIN"},
+		"as an ALERT":     {says: quotes("* OK [ALERT] " + canaryPassword + "\r\n{tag} NO no\r\n")},
+		"LOGINDISABLED":   {capability: "IMAP4rev1 LOGINDISABLED"},
 	} {
-		server := synctest.Scripted(t, script)
-		url := "imap+plain://user@" + server.Addr
+		url := "imap+plain://user@" + server.start(t)
 		dir := filepath.Join(w.home, "refused")
 		if o := w.does("backup", url, dir); o.code == exitDone || o.stderr == "" {
 			t.Errorf("%s: exit code %d\n%s", name, o.code, o.stderr)
