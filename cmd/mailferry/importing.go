@@ -155,6 +155,9 @@ func (i *importing) mustBeNew(ctx context.Context) error {
 
 // readMemory reads what the other program remembers.
 func (i *importing) readMemory(ctx context.Context) error {
+	if _, err := os.Stat(i.from); err != nil {
+		return hintedError{usageError{err}, "name " + i.tool + "'s configuration, such as ~/." + i.tool + "rc, or the folder in which it remembers"}
+	}
 	var found []former.Folder
 	var err error
 	if i.tool == "mbsync" {

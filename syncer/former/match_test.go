@@ -106,7 +106,7 @@ func TestMatchLinksOnlyWhatBothSidesProve(t *testing.T) {
 		{
 			name:    "a copied file: which one is meant cannot be told by number, but by content",
 			records: []Record{{UID: 7, Number: 3}},
-			files:   []File{aFile("x,U=3", "a", 100, 0, "S"), aFile("y,U=3", "b", 90, 0, "")}, rows: []mailbox.RemoteMessage{aMessage(7, 100, "S")},
+			files:   []File{aFile("x,U=3", "a", 100, 0, "S"), aFile("y,U=3", "b", 100, 0, "")}, rows: []mailbox.RemoteMessage{aMessage(7, 100, "S")},
 			answers: map[mailbox.UID]mailbox.Hash{7: identityOf("a")}, links: "linked 7 x,U=3 [\\Seen]\n",
 			check: func(m Matched) bool { return m.NewOnDisk == 1 },
 		},
