@@ -239,7 +239,6 @@ func (r *run) leaveArchived(ctx context.Context, g *gate, actions []plan.Action,
 	for _, action := range actions {
 		commit.Put = append(commit.Put, action.Link)
 		if modified.Contains(action.UID) {
-			action.Link.Kind = mailbox.Linked
 			r.tally.stale(action)
 			continue
 		}
@@ -284,10 +283,11 @@ func (r *run) settleRelease(ctx context.Context, b *box, actions []plan.Action, 
 	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
 	for _, action := range actions {
 		if modified.Contains(action.UID) || left.Contains(action.UID) {
-			action.Link.Kind = mailbox.Linked
-		} else {
-			action.Link.Kind, action.Link.UID = mailbox.KeptLocal, 0
+			// Still about to go: that it changed may be our own mark, whose
+			// answer was lost. The next listing tells.
+			continue
 		}
+		action.Link.Kind, action.Link.UID = mailbox.KeptLocal, 0
 		commit.Put = append(commit.Put, action.Link)
 	}
 	if err := r.commit(ctx, commit); err != nil {

@@ -306,6 +306,30 @@ func TestArchiveOnServerThatCannotExpungeSaysSo(t *testing.T) {
 	w.mustHaveAll("purged", all)
 }
 
+// TestArchivesOwnMarkDoesNotReachTheDisk: a connection that is lost between UID
+// STORE and UID EXPUNGE leaves messages marked \Deleted on the server. On disk
+// the mark would tell a mail reader to remove the only copy.
+func TestArchivesOwnMarkDoesNotReachTheDisk(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	octets := w.put("INBOX", 3)
+	w.model.Inject(synctest.Fault{Op: "Expunge", Kind: synctest.Lost, After: -1})
+	for range 3 {
+		w.bend(archiving(plan.Retention{}))
+	}
+	if left := w.server.Messages("INBOX"); len(left) != 0 {
+		t.Errorf("on the server: %v", left)
+	}
+	files := w.reader.Files("INBOX")
+	if len(files) != len(octets) {
+		t.Errorf("%d files, want %d", len(files), len(octets))
+	}
+	for _, f := range files {
+		if f.Flags.Has(mailbox.FlagDeleted) {
+			t.Errorf("%s is marked deleted on disk", f.Key)
+		}
+	}
+}
+
 func TestArchiveDoesNotStartWithoutMarks(t *testing.T) {
 	w := calmWorld(t, synctest.FullModel())
 	w.put("INBOX", 2)

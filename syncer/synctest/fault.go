@@ -15,7 +15,8 @@ type Fault struct {
 	Op string
 	// Skip lets that many calls of Op pass first.
 	Skip int
-	// After is how many messages are dealt with before it happens.
+	// After is how many messages are dealt with before it happens. -1, of
+	// Expunge that is Lost: all are marked \Deleted and none is expunged.
 	After int
 	// Kind says what happens.
 	Kind FaultKind

@@ -123,6 +123,9 @@ func (m *Model) Expunge(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSe
 	if !m.opts.UIDPlus {
 		return modified, fmt.Errorf("model: %s: %w", ref.Name, mailbox.ErrNoUIDPlus)
 	}
+	if fault != nil && fault.Kind == Lost && fault.After < 0 {
+		return nil, fault.error()
+	}
 	box := m.boxes[ref.Name]
 	for i, message := range box.selected(uids.Minus(modified)) {
 		if err := m.fuse.around(func() { box.remove(message.UID) }); err != nil {
