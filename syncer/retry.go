@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -71,10 +73,35 @@ func (r *run) retry(ctx context.Context, try func() error) error {
 	}
 }
 
+// silence is when the server last said nothing for so long that a connection
+// was given up. Several connections fall silent together.
+type silence struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// isRepeated takes note of a silence, and reports whether the server had hardly
+// spoken since the one before.
+func (s *silence) isRepeated(now time.Time, patience time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := now.Sub(s.at)
+	if !s.at.IsZero() && since < patience/2 {
+		return false // the same one, on another connection
+	}
+	repeated := !s.at.IsZero() && since < 2*patience+patience/2
+	s.at = now
+	return repeated
+}
+
 // reconnect waits until the server answers again. lost is what happened; it is
-// returned as the reason if the server stays away.
+// returned as the reason if the server stays away for longer than the run's
+// Patience, or falls silent once more.
 func (r *run) reconnect(ctx context.Context, lost error) error {
 	r.Log.Warn("connection trouble", "error", lost)
+	if errors.Is(lost, os.ErrDeadlineExceeded) && r.silence.isRepeated(time.Now(), r.Patience) {
+		return &offlineError{fmt.Errorf("the server fell silent again: %w", lost)}
+	}
 	var refused *mailbox.ServerError
 	if errors.As(lost, &refused) && refused.Backoff > 0 {
 		if err := sleep(ctx, min(refused.Backoff, backoffMax), r.Stop); err != nil {
@@ -83,9 +110,16 @@ func (r *run) reconnect(ctx context.Context, lost error) error {
 	}
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = reconnectFirst, reconnectMax
+	seek, cancel := context.WithTimeout(ctx, r.Patience)
+	defer cancel()
 	for range reconnectTries {
-		_, err := r.Remote.Exists(ctx, mailbox.Inbox)
-		if err == nil || !isPassing(err) {
+		_, err := r.Remote.Exists(seek, mailbox.Inbox)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case seek.Err() != nil:
+			return &offlineError{fmt.Errorf("the server stays away: %w", lost)}
+		case err == nil || !isPassing(err):
 			return nil
 		}
 		lost = err

@@ -60,6 +60,8 @@ type Options struct {
 	// Calm is how long a mailbox must not change before an upload whose answer
 	// was lost, and which is not listed, counts as not arrived. 0: 1 s.
 	Calm time.Duration
+	// Patience is how long a server may stay away before the run ends. 0: 60 s.
+	Patience time.Duration
 	// Stop, when closed, ends the run after the message at hand.
 	Stop     <-chan struct{}
 	Reporter Reporter
@@ -90,6 +92,7 @@ func Run(ctx context.Context, opts Options) (Summary, error) {
 	if opts.Calm == 0 {
 		opts.Calm = time.Second
 	}
+	opts.Patience = cmp.Or(max(opts.Patience, 0), time.Minute)
 	opts.Window = cmp.Or(max(opts.Window, 0), defaultWindow)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -104,7 +107,8 @@ func Run(ctx context.Context, opts Options) (Summary, error) {
 // run is one run; its methods are the steps.
 type run struct {
 	Options
-	tally tally
+	tally   tally
+	silence silence
 }
 
 // straight is the whole run in a straight line.

@@ -70,6 +70,7 @@ func (c *collecting) collect(ctx context.Context) (syncer.Summary, error) {
 		Selects:       account.Mailboxes.Selects,
 		LeftOut:       c.both.leftOut,
 		Connections:   account.Connections,
+		Patience:      account.Timeout,
 		DryRun:        c.flags.dryRun,
 		Stop:          c.app.stop,
 		Reporter:      c.report,

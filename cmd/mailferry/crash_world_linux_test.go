@@ -35,6 +35,8 @@ type crashWorld struct {
 	// or nil.
 	point string
 	disk  *crashDisk
+	// env has more variables for the program.
+	env []string
 	// server, other and reader are other programs at work on the servers and on
 	// disk. A server's mail is a Maildir too, and Dovecot notices what changes.
 	server, other, reader *synctest.Maildir
@@ -227,6 +229,7 @@ func (w *crashWorld) program(ctx context.Context, output *bytes.Buffer, args ...
 		"XDG_STATE_HOME=" + filepath.Join(w.point, "state"), "XDG_CONFIG_HOME=" + filepath.Join(w.dir, "config"),
 		"XDG_CACHE_HOME=" + filepath.Join(w.point, "cache"), "MAILFERRY_PASSWORD=" + synctest.Password,
 	}
+	cmd.Env = append(cmd.Env, w.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stdout, cmd.Stderr = output, output
 	return cmd

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // proxy stands between the program and a server and is a bad network.
@@ -22,8 +23,15 @@ type proxy struct {
 	cuts                 int
 	// down and up are the octets that passed since count.
 	down, up int64
-	// refuses says that a cut lasts: nobody is let in any more.
+	// ending is what happens when a budget is used up. refuses says that it
+	// lasts: nobody is let in any more, or heard.
+	ending          ending
 	refuses, isDown bool
+	// links counts connections; those with a lower number than silent are open
+	// and carry nothing.
+	links, silent int
+	// drips is how many octets still pass one by one.
+	drips int
 	// line, if not nil, sees each line of the server and tells what is passed
 	// on; cut ends the connection behind it.
 	line func(line string) (pass string, cut bool)
@@ -31,6 +39,28 @@ type proxy struct {
 	// passed on.
 	command func(line string) string
 }
+
+// ending is how a bad network is bad.
+type ending uint8
+
+// What happens when a proxy's budget is used up.
+const (
+	// hangsUp: all connections are cut.
+	hangsUp ending = iota
+	// fallsSilent: the connections that there are stay open and carry nothing,
+	// as when a router forgot them.
+	fallsSilent
+	// dries: the next octets pass one by one.
+	dries
+)
+
+func (e ending) String() string { return [...]string{"cut", "silent", "slow"}[e] }
+
+// How many octets pass one by one when the line dries, and how long each takes.
+const (
+	manyDrips = 40
+	drip      = 100 * time.Millisecond
+)
 
 func newProxy(t testing.TB, server string) *proxy {
 	t.Helper()
@@ -78,10 +108,13 @@ func (p *proxy) setCommand(command func(string) string) {
 }
 
 // refuse has the next cut last until it is called again.
-func (p *proxy) refuse(refuses bool) {
+func (p *proxy) refuse(refuses bool) { p.end(hangsUp, refuses) }
+
+// end says what happens at the next cut, and whether it lasts.
+func (p *proxy) end(how ending, refuses bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refuses, p.isDown = refuses, false
+	p.ending, p.refuses, p.isDown, p.silent, p.drips = how, refuses, false, 0, 0
 }
 
 // count returns the octets that passed in either direction since it was last
@@ -113,7 +146,12 @@ func (p *proxy) accept() {
 			continue
 		}
 		p.mu.Lock()
-		isDown := p.isDown
+		isDown := p.isDown && p.ending == hangsUp
+		p.links++
+		link := p.links
+		if p.isDown {
+			p.silent = link + 1
+		}
 		p.conns[client], p.conns[server] = struct{}{}, struct{}{}
 		line, command := p.line, p.command
 		p.mu.Unlock()
@@ -125,21 +163,66 @@ func (p *proxy) accept() {
 			if command != nil {
 				passLines(server, client, func(line string) (string, bool) { return command(line), false })
 			} else {
-				p.pass(server, client, &p.upBudget, &p.up)
+				p.pass(link, server, client, &p.upBudget, &p.up)
 			}
 		})
 		p.running.Go(func() {
 			if line != nil {
 				passLines(client, server, line)
 			} else {
-				p.pass(client, server, &p.downBudget, &p.down)
+				p.pass(link, client, server, &p.downBudget, &p.down)
 			}
 		})
 	}
 }
 
-// pass copies octets until the budget is used up; then all is cut.
-func (p *proxy) pass(to, from net.Conn, budget, passed *int64) {
+// share says what becomes of octets that were read: the first pass at once,
+// then some slowly, and the last not at all.
+type share struct {
+	first, slowly, lost int
+	isCut               bool
+}
+
+// share is told of n octets on a connection.
+func (p *proxy) share(link, n int, budget, passed *int64) share {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	isOver := *budget >= 0 && int64(n) >= *budget
+	s := share{first: n}
+	switch {
+	case isOver:
+		s.first = int(*budget)
+		p.cuts++
+		p.downBudget, p.upBudget = -1, -1
+		p.isDown = p.refuses
+		switch p.ending {
+		case fallsSilent:
+			p.silent = p.links + 1
+		case dries:
+			p.drips = manyDrips
+		}
+		s.isCut = p.ending == hangsUp
+	case *budget >= 0:
+		*budget -= int64(n)
+	}
+	if link < p.silent {
+		if !isOver {
+			s.first = 0
+		}
+		s.lost = n - s.first
+	} else if p.drips > 0 {
+		if !isOver {
+			s.first = 0
+		}
+		s.slowly = min(p.drips, n-s.first)
+		p.drips -= s.slowly
+	}
+	*passed += int64(n - s.lost)
+	return s
+}
+
+// pass copies octets until the budget is used up; then all is cut, or else.
+func (p *proxy) pass(link int, to, from net.Conn, budget, passed *int64) {
 	defer to.Close()
 	defer from.Close()
 	buffer := make([]byte, 16<<10)
@@ -148,23 +231,21 @@ func (p *proxy) pass(to, from net.Conn, budget, passed *int64) {
 		if err != nil {
 			return
 		}
-		p.mu.Lock()
-		isCut := *budget >= 0 && int64(n) >= *budget
-		if isCut {
-			n = int(*budget)
-			p.cuts++
-			p.downBudget, p.upBudget = -1, -1
-			p.isDown = p.refuses
-		} else if *budget >= 0 {
-			*budget -= int64(n)
-		}
-		*passed += int64(n)
-		p.mu.Unlock()
-		if _, err := to.Write(buffer[:n]); err != nil {
+		s := p.share(link, n, budget, passed)
+		if _, err := to.Write(buffer[:s.first]); err != nil {
 			return
 		}
-		if isCut {
+		if s.isCut {
 			p.hangUp()
+			return
+		}
+		for i := range s.slowly {
+			time.Sleep(drip)
+			if _, err := to.Write(buffer[s.first+i : s.first+i+1]); err != nil {
+				return
+			}
+		}
+		if _, err := to.Write(buffer[s.first+s.slowly : n-s.lost]); err != nil {
 			return
 		}
 	}

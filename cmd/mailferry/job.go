@@ -252,6 +252,7 @@ func (a *app) options(j job, account config.Account, both *sides, report *report
 		Selects:       account.Mailboxes.Selects,
 		LeftOut:       both.leftOut,
 		Connections:   account.Connections,
+		Patience:      account.Timeout,
 		DryRun:        j.flags.dryRun,
 		Stop:          a.stop,
 		Reporter:      report,

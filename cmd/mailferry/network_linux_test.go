@@ -117,19 +117,7 @@ const staysDown = 40
 
 func tryCuts(t *testing.T, s crashScenario, isUp bool, cuts int, random *rand.Rand, all *verdicts) {
 	w := newNetworkWorld(t)
-	s.prepare(w.crashWorld)
-	w.front.rest()
-	w.proxy.count()
-	if r := w.run(s.command...); r.code != exitDone {
-		t.Fatalf("the run alone: exit code %d\n%s", r.code, r.output)
-	}
-	down, up := w.proxy.count()
-	if s.name == "moved on disk" {
-		// The letter of a keyword means nothing in another folder, so that the
-		// copy on the server is to lose the keyword. A cut before that keeps it.
-		w.forgives = " alpha"
-	}
-	want := w.isThere()
+	down, up, _, want := w.whole(s)
 	octets := down
 	if isUp {
 		octets = up
@@ -146,8 +134,37 @@ func tryCuts(t *testing.T, s crashScenario, isUp bool, cuts int, random *rand.Ra
 	t.Logf("%d octets, %d cuts, %.1f a second", octets, len(at), float64(len(at))/time.Since(begun).Seconds())
 }
 
+// whole runs a scenario on a good network, and tells how many octets passed, how
+// long it took, and what it left.
+func (w *networkWorld) whole(s crashScenario) (down, up int64, took time.Duration, want []string) {
+	w.t.Helper()
+	s.prepare(w.crashWorld)
+	w.front.rest()
+	w.proxy.count()
+	begun := time.Now()
+	if r := w.run(s.command...); r.code != exitDone {
+		w.t.Fatalf("the run alone: exit code %d\n%s", r.code, r.output)
+	}
+	took = time.Since(begun)
+	down, up = w.proxy.count()
+	if s.name == "moved on disk" {
+		// The letter of a keyword means nothing in another folder, so that the
+		// copy on the server is to lose the keyword. A cut before that keeps it.
+		w.forgives = " alpha"
+	}
+	return down, up, took, w.isThere()
+}
+
 // cutAt runs the scenario, cuts it after so many octets, and runs it again.
 func (w *networkWorld) cutAt(k int64, isUp, stays bool, want []string, args []string, all *verdicts) {
+	w.t.Helper()
+	w.disturb(k, isUp, hangsUp, stays, want, args, all)
+}
+
+// disturb runs the scenario on a network that goes bad after so many octets, and
+// runs it again on a good one. It returns how the first run ended and how long
+// it took.
+func (w *networkWorld) disturb(k int64, isUp bool, how ending, stays bool, want []string, args []string, all *verdicts) (crashRun, time.Duration) {
 	w.t.Helper()
 	w.reset()
 	down, up := k, int64(-1)
@@ -155,11 +172,15 @@ func (w *networkWorld) cutAt(k int64, isUp, stays bool, want []string, args []st
 		down, up = -1, k
 	}
 	w.proxy.arm(down, up)
-	w.proxy.refuse(stays)
-	first := w.run(args...)
+	w.proxy.end(how, stays)
+	begun := time.Now()
+	first := w.crashWorld.run(atRest, args...)
+	took := time.Since(begun)
+	w.proxy.hangUp()
+	w.front.rest()
 	w.proxy.arm(-1, -1)
-	w.proxy.refuse(false)
-	label := fmt.Sprintf("cut after octet %d, upwards is %v, for good is %v: exit code %d", k, isUp, stays, first.code)
+	w.proxy.end(hangsUp, false)
+	label := fmt.Sprintf("%s after octet %d, upwards is %v, for good is %v: exit code %d", how, k, isUp, stays, first.code)
 	switch first.code {
 	case exitDone:
 		if d := difference(w.isThere(), want); d != "" {
@@ -178,5 +199,73 @@ func (w *networkWorld) cutAt(k int64, isUp, stays bool, want []string, args []st
 	if second.code != exitDone {
 		all.stuck.Add(1)
 		w.t.Errorf("%s; the rerun's exit code is %d\n%s\nthe first run said\n%s", label, second.code, second.output, first.output)
+	}
+	return first, took
+}
+
+// TestSilentAndSlowNetworksEndInTime lets connections fall silent or dry up
+// after one of their octets. No run may take longer than twice its timeout and
+// what it takes on a good network; a slow one is no trouble at all. One of each
+// is tried in three sessions, with MAILFERRY_LONG MAILFERRY_SILENCES of each in
+// all of them, chosen by MAILFERRY_SEED.
+func TestSilentAndSlowNetworksEndInTime(t *testing.T) {
+	isLong := os.Getenv("MAILFERRY_LONG") != ""
+	count := 1
+	if isLong {
+		count = crashNumber(t, "MAILFERRY_SILENCES", 25)
+	}
+	seed := crashNumber(t, "MAILFERRY_SEED", 1)
+	var all verdicts
+	var longest atomic.Int64
+	t.Run("sessions", func(t *testing.T) {
+		for i, s := range crashScenarios() {
+			if !slices.Contains(networkSessions, s.name) || !isLong && !slices.Contains([]string{"pull", "push", "archive"}, s.name) {
+				continue
+			}
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				random := rand.New(rand.NewPCG(uint64(seed), uint64(i)))
+				w := newNetworkWorld(t)
+				down, up, usual, want := w.whole(s)
+				for range count {
+					for _, c := range []struct {
+						how   ending
+						stays bool
+					}{{fallsSilent, false}, {fallsSilent, true}, {dries, false}} {
+						isUp, octets := random.IntN(2) == 0, down
+						if isUp {
+							octets = up
+						}
+						w.endsInTime(random.Int64N(octets), isUp, c.how, c.stays, usual, want, s.command, &all, &longest)
+						if t.Failed() {
+							t.Fatalf("MAILFERRY_SEED=%d", seed)
+						}
+					}
+				}
+			})
+		}
+	})
+	t.Logf("silences: %v; the longest run took %v with a timeout of %v", &all, time.Duration(longest.Load()).Round(time.Millisecond), shortTimeout)
+}
+
+// shortTimeout is these runs' own, and leeway what is granted beyond it: the
+// wait for uploads that may yet arrive is in it, and other work on the machine.
+const (
+	shortTimeout = 2 * time.Second
+	leeway       = 8 * time.Second
+)
+
+func (w *networkWorld) endsInTime(k int64, isUp bool, how ending, stays bool, usual time.Duration, want []string, args []string, all *verdicts, longest *atomic.Int64) {
+	w.t.Helper()
+	w.env = []string{"MAILFERRY_TIMEOUT=" + shortTimeout.String()}
+	first, took := w.disturb(k, isUp, how, stays, want, args, all)
+	label := fmt.Sprintf("%s after octet %d, upwards is %v, for good is %v: exit code %d", how, k, isUp, stays, first.code)
+	if longest.Store(max(longest.Load(), int64(took))); took > 2*shortTimeout+usual+leeway {
+		all.stuck.Add(1)
+		w.t.Errorf("%s: took %v\n%s", label, took, first.output)
+	}
+	if how == dries && first.code != exitDone {
+		all.wrong.Add(1)
+		w.t.Errorf("%s\n%s", label, first.output)
 	}
 }

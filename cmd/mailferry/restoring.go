@@ -212,6 +212,7 @@ func (r *restoring) options() syncer.Options {
 		Selects:       r.selects,
 		Essence:       essenceOf,
 		Connections:   r.account().Connections,
+		Patience:      r.account().Timeout,
 		DryRun:        r.flags.dryRun,
 		Stop:          r.app.stop,
 		Reporter:      r.report,

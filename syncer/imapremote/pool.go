@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -173,7 +174,14 @@ func (p *pool) changed() {
 func (p *pool) release(s *session) {
 	p.mu.Lock()
 	broken := s.isBroken()
+	var silent []*session
 	switch {
+	case broken && errors.Is(s.conn.Err(), os.ErrDeadlineExceeded):
+		// To ask each would take as long again.
+		silent, p.idle = p.idle, nil
+		for range len(silent) + 1 {
+			p.lost()
+		}
 	case broken:
 		for _, other := range p.idle {
 			other.suspect = true
@@ -189,6 +197,9 @@ func (p *pool) release(s *session) {
 	p.mu.Unlock()
 	if gone {
 		s.abort()
+	}
+	for _, other := range silent {
+		other.abort()
 	}
 }
 

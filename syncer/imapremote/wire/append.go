@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"mailferry/syncer/mailbox"
 )
@@ -190,7 +191,7 @@ func (s *sending) writeCommand(up *sentCommand, sources []io.ReadCloser) bool {
 		up.waits++
 	}
 	waits := up.waits // the reader's from here on
-	up.cmd = &command{name: "APPEND", tag: x.nextTag()}
+	up.cmd = &command{name: "APPEND", tag: x.nextTag(), begun: time.Now()}
 	if !s.hand(up) {
 		return false
 	}
