@@ -1,11 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"fmt"
-	"os"
+	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +19,11 @@ import (
 // has an effect any more, as for a process that was killed at that instant.
 type crashDisk struct {
 	server *fuse.Server
+
+	// order is held while a change is made and recorded; trace is nil unless
+	// changes are.
+	order sync.Mutex
+	trace *diskTrace
 
 	mu     sync.Mutex
 	count  int
@@ -126,35 +130,64 @@ func (n *crashNode) Mkdir(ctx context.Context, name string, mode uint32, out *fu
 	if errno := n.disk.change(); errno != 0 {
 		return nil, errno
 	}
-	return n.LoopbackNode.Mkdir(ctx, name, mode, out)
+	n.disk.order.Lock()
+	defer n.disk.order.Unlock()
+	inode, errno := n.LoopbackNode.Mkdir(ctx, name, mode, out)
+	if errno == 0 {
+		n.recordNew(madeFolder, name)
+	}
+	return inode, errno
 }
 
 func (n *crashNode) Rmdir(ctx context.Context, name string) syscall.Errno {
 	if errno := n.disk.change(); errno != 0 {
 		return errno
 	}
-	return n.LoopbackNode.Rmdir(ctx, name)
+	return n.remove(name, func() syscall.Errno { return n.LoopbackNode.Rmdir(ctx, name) })
 }
 
 func (n *crashNode) Unlink(ctx context.Context, name string) syscall.Errno {
 	if errno := n.disk.change(); errno != 0 {
 		return errno
 	}
-	return n.LoopbackNode.Unlink(ctx, name)
+	return n.remove(name, func() syscall.Errno { return n.LoopbackNode.Unlink(ctx, name) })
+}
+
+func (n *crashNode) remove(name string, remove func() syscall.Errno) syscall.Errno {
+	n.disk.order.Lock()
+	defer n.disk.order.Unlock()
+	id, _ := inode(filepath.Join(n.path(), name))
+	errno := remove()
+	if errno == 0 {
+		n.recordRemoval(id, name)
+	}
+	return errno
 }
 
 func (n *crashNode) Rename(ctx context.Context, name string, parent fs.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	if errno := n.disk.change(); errno != 0 {
 		return errno
 	}
-	return n.LoopbackNode.Rename(ctx, name, parent, newName, flags)
+	n.disk.order.Lock()
+	defer n.disk.order.Unlock()
+	errno := n.LoopbackNode.Rename(ctx, name, parent, newName, flags)
+	if errno == 0 {
+		n.recordRename(name, parent, newName)
+	}
+	return errno
 }
 
 func (n *crashNode) Link(ctx context.Context, target fs.InodeEmbedder, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	if errno := n.disk.change(); errno != 0 {
 		return nil, errno
 	}
-	return n.LoopbackNode.Link(ctx, target, name, out)
+	n.disk.order.Lock()
+	defer n.disk.order.Unlock()
+	inode, errno := n.LoopbackNode.Link(ctx, target, name, out)
+	if errno == 0 {
+		n.recordNew(linked, name)
+	}
+	return inode, errno
 }
 
 func (n *crashNode) Symlink(ctx context.Context, target, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
@@ -171,15 +204,27 @@ func (n *crashNode) Setattr(ctx context.Context, f fs.FileHandle, in *fuse.SetAt
 	if file, ok := f.(*crashFile); ok {
 		f = file.LoopbackFile
 	}
-	return n.LoopbackNode.Setattr(ctx, f, in, out)
+	n.disk.order.Lock()
+	defer n.disk.order.Unlock()
+	errno := n.LoopbackNode.Setattr(ctx, f, in, out)
+	if errno == 0 {
+		_, isTruncated := in.GetSize()
+		n.recordAttributes(isTruncated)
+	}
+	return errno
 }
 
 func (n *crashNode) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	if errno := n.disk.change(); errno != 0 {
 		return nil, nil, 0, errno
 	}
+	n.disk.order.Lock()
+	defer n.disk.order.Unlock()
 	inode, handle, fuseFlags, errno := n.LoopbackNode.Create(ctx, name, flags, mode, out)
-	return inode, n.wrap(handle), fuseFlags, errno
+	if errno == 0 {
+		n.recordNew(madeFile, name)
+	}
+	return inode, n.wrap(handle, filepath.Join(n.path(), name)), fuseFlags, errno
 }
 
 func (n *crashNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
@@ -188,23 +233,53 @@ func (n *crashNode) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint
 			return nil, 0, errno
 		}
 	}
+	n.disk.order.Lock()
+	defer n.disk.order.Unlock()
 	handle, fuseFlags, errno := n.LoopbackNode.Open(ctx, flags)
-	return n.wrap(handle), fuseFlags, errno
+	if errno == 0 && flags&syscall.O_TRUNC != 0 {
+		n.recordAttributes(true)
+	}
+	return n.wrap(handle, n.path()), fuseFlags, errno
 }
 
-func (n *crashNode) wrap(handle fs.FileHandle) fs.FileHandle {
+func (n *crashNode) wrap(handle fs.FileHandle, path string) fs.FileHandle {
 	if file, ok := handle.(*fs.LoopbackFile); ok {
-		return &crashFile{LoopbackFile: file, disk: n.disk}
+		id, _ := inode(path)
+		return &crashFile{LoopbackFile: file, disk: n.disk, path: path, node: id}
 	}
 	return handle
 }
 
-// Fsync of a folder: its names are durable.
-func (n *crashNode) Fsync(_ context.Context, f fs.FileHandle, flags uint32) syscall.Errno {
-	if file, ok := f.(*crashFile); ok {
-		return file.Fsync(context.Background(), flags)
+// OpendirHandle sees to it that we hear of a folder's fsync.
+func (n *crashNode) OpendirHandle(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	handle, fuseFlags, errno := n.LoopbackNode.OpendirHandle(ctx, flags)
+	if stream, ok := handle.(dirStream); ok {
+		handle = &crashFolder{stream, n}
 	}
-	return n.disk.change()
+	return handle, fuseFlags, errno
+}
+
+type dirStream interface {
+	fs.FileReaddirenter
+	fs.FileSeekdirer
+	fs.FileReleasedirer
+}
+
+// crashFolder is an open folder of a crashDisk.
+type crashFolder struct {
+	dirStream
+	node *crashNode
+}
+
+// Fsyncdir counts and does nothing else.
+func (f *crashFolder) Fsyncdir(context.Context, uint32) syscall.Errno {
+	errno := f.node.disk.change()
+	if errno == 0 {
+		f.node.disk.order.Lock()
+		defer f.node.disk.order.Unlock()
+		f.node.disk.record(diskChange{kind: syncedFolder, node: f.node.id()})
+	}
+	return errno
 }
 
 // Tmpfile and CopyFileRange are left to the programs' other ways.
@@ -224,6 +299,8 @@ func (n *crashNode) Statx(context.Context, fs.FileHandle, uint32, uint32, *fuse.
 type crashFile struct {
 	*fs.LoopbackFile
 	disk *crashDisk
+	path string // when it was opened
+	node uint64
 }
 
 // PassthroughFd keeps the kernel from writing behind our back.
@@ -233,18 +310,38 @@ func (f *crashFile) Write(ctx context.Context, data []byte, off int64) (uint32, 
 	if errno := f.disk.change(); errno != 0 {
 		return 0, errno
 	}
-	return f.LoopbackFile.Write(ctx, data, off)
+	f.disk.order.Lock()
+	defer f.disk.order.Unlock()
+	n, errno := f.LoopbackFile.Write(ctx, data, off)
+	if errno == 0 {
+		f.recordWrite(data[:n], off)
+	}
+	return n, errno
 }
 
 func (f *crashFile) Writev(ctx context.Context, data [][]byte, off int64) (uint32, syscall.Errno) {
 	if errno := f.disk.change(); errno != 0 {
 		return 0, errno
 	}
-	return f.LoopbackFile.Writev(ctx, data, off)
+	f.disk.order.Lock()
+	defer f.disk.order.Unlock()
+	n, errno := f.LoopbackFile.Writev(ctx, data, off)
+	if errno == 0 {
+		f.recordWrite(bytes.Join(data, nil)[:n], off)
+	}
+	return n, errno
 }
 
 // Fsync counts and does nothing else: nothing here tests the machine's power.
-func (f *crashFile) Fsync(context.Context, uint32) syscall.Errno { return f.disk.change() }
+func (f *crashFile) Fsync(context.Context, uint32) syscall.Errno {
+	errno := f.disk.change()
+	if errno == 0 {
+		f.disk.order.Lock()
+		defer f.disk.order.Unlock()
+		f.disk.record(diskChange{kind: syncedFile, node: f.node})
+	}
+	return errno
+}
 
 func (f *crashFile) Setattr(ctx context.Context, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if errno := f.disk.change(); errno != 0 {
@@ -258,48 +355,4 @@ func (f *crashFile) Allocate(ctx context.Context, off, size uint64, mode uint32)
 		return errno
 	}
 	return f.LoopbackFile.Allocate(ctx, off, size, mode)
-}
-
-func TestCrashDiskStrikesAtTheGivenChange(t *testing.T) {
-	backing, point := t.TempDir(), t.TempDir()
-	d := mountCrashDisk(t, backing, point)
-	defer d.unmount(t)
-	steps := func() (done int) {
-		for i, step := range []func() error{
-			func() error { return os.Mkdir(point+"/a", 0o700) },
-			func() error { return os.WriteFile(point+"/a/f", []byte("x"), 0o600) }, // made and written: two
-			func() error { return os.Rename(point+"/a/f", point+"/a/g") },
-			func() error { return os.Link(point+"/a/g", point+"/a/h") },
-			func() error { return os.Remove(point + "/a/g") },
-		} {
-			if err := step(); err != nil {
-				return i
-			}
-		}
-		return 5
-	}
-	d.arm(0, nil)
-	if done := steps(); done != 5 || d.changes() != 6 {
-		t.Fatalf("%d steps in %d changes, want 5 in 6", done, d.changes())
-	}
-	for at, want := range map[int]int{1: 0, 3: 1, 4: 2, 6: 4} {
-		if err := os.RemoveAll(backing + "/a"); err != nil {
-			t.Fatal(err)
-		}
-		var struck atomic.Int32
-		d.arm(at, func() { struck.Add(1) })
-		if done := steps(); done != want || struck.Load() != 1 || !d.struck() {
-			t.Errorf("at %d: %d steps are done, want %d; struck %d times", at, done, want, struck.Load())
-		}
-		if _, err := os.Stat(backing + "/a/h"); at <= 4 && err == nil {
-			t.Errorf("at %d: what came later had an effect", at)
-		}
-	}
-	d.fail(1, syscall.ENOSPC, true)
-	if err := os.Mkdir(point+"/b", 0o700); fmt.Sprint(err) != "mkdir "+point+"/b: no space left on device" {
-		t.Errorf("error %v", err)
-	}
-	if err := os.Mkdir(point+"/b", 0o700); err != nil {
-		t.Errorf("only one change was to fail: %v", err)
-	}
 }

@@ -35,6 +35,8 @@ type crashWorld struct {
 	// or nil.
 	point string
 	disk  *crashDisk
+	// strace is the file that barriers are written to, or "".
+	strace string
 	// env has more variables for the program.
 	env []string
 	// server, other and reader are other programs at work on the servers and on
@@ -222,7 +224,12 @@ func (w *crashWorld) run(arm func(d *crashDisk, kill func()), args ...string) cr
 
 // program prepares a run of the program.
 func (w *crashWorld) program(ctx context.Context, output *bytes.Buffer, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, w.binary, args...)
+	command := append([]string{w.binary}, args...)
+	if w.strace != "" {
+		// With -D the process that is started is still the program itself.
+		command = append([]string{"strace", "-D", "-f", "-q", "-ttt", "-T", "-e", "trace=syncfs", "-e", "signal=none", "--seccomp-bpf", "-o", w.strace}, command...)
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = w.dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "USER=home", "TMPDIR=" + filepath.Join(w.dir, "tmp"),

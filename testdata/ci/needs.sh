@@ -19,6 +19,7 @@ need() {
 
 need gcc gcc libc6-dev
 need openssl openssl ca-certificates
+need strace strace
 need systemd-analyze systemd
 need dovecot dovecot-imapd dovecot-pop3d
 need mbsync isync
