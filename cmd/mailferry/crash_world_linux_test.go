@@ -37,6 +37,10 @@ type crashWorld struct {
 	disk  *crashDisk
 	// strace is the file that barriers are written to, or "".
 	strace string
+	// front is a server on a socket, or nil. ended is called when the program
+	// has ended, before the front's servers are waited for.
+	front *mailFront
+	ended func()
 	// env has more variables for the program.
 	env []string
 	// server, other and reader are other programs at work on the servers and on
@@ -77,7 +81,7 @@ func newServedWorld(t *testing.T) *crashWorld {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	w := &crashWorld{
-		t: t, dir: dir, binary: builtProgram(t),
+		t: t, dir: dir, binary: builtProgram(t), ended: func() {},
 		server: synctest.NewMaildir(t, filepath.Join(dir, "now", "server"), true),
 		other:  synctest.NewMaildir(t, filepath.Join(dir, "now", "other"), true),
 		reader: synctest.NewMaildir(t, filepath.Join(dir, "now", "disk", "mail"), false),
@@ -100,6 +104,13 @@ func newServedWorld(t *testing.T) *crashWorld {
 
 // serverConfig is the path of a server's configuration.
 func (w *crashWorld) serverConfig(name string) string { return filepath.Join(w.dir, name+".conf") }
+
+// usePOP3 has the program reach its servers over POP3.
+func (w *crashWorld) usePOP3() {
+	w.t.Helper()
+	w.front = newMailFront(w.t, true, w.serverConfig)
+	w.configure(func(server string) string { return `url = "pop3+plain://` + server + "@" + w.front.addr + `"` })
+}
 
 // configure writes the program's configuration; reach is the line that says how
 // a server is reached.
@@ -215,6 +226,10 @@ func (w *crashWorld) run(arm func(d *crashDisk, kill func()), args ...string) cr
 			w.t.Fatal("a tunnel outlives the program")
 		}
 	}
+	w.ended()
+	if w.front != nil {
+		w.front.rest()
+	}
 	r := crashRun{code: cmd.ProcessState.ExitCode(), output: output.String()}
 	if w.disk != nil {
 		r.changes, r.struck = w.disk.changes(), w.disk.struck()
@@ -224,7 +239,10 @@ func (w *crashWorld) run(arm func(d *crashDisk, kill func()), args ...string) cr
 
 // program prepares a run of the program.
 func (w *crashWorld) program(ctx context.Context, output *bytes.Buffer, args ...string) *exec.Cmd {
-	command := append([]string{w.binary}, args...)
+	command := []string{w.binary}
+	for _, arg := range args {
+		command = append(command, strings.ReplaceAll(arg, "DISK", w.point))
+	}
 	if w.strace != "" {
 		// With -D the process that is started is still the program itself.
 		command = append([]string{"strace", "-D", "-f", "-q", "-ttt", "-T", "-e", "trace=syncfs", "-e", "signal=none", "--seccomp-bpf", "-o", w.strace}, command...)

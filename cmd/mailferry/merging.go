@@ -287,6 +287,10 @@ func (m *merging) bring(ctx context.Context, outbox *merge.Outbox) (syncer.Summa
 	case m.flags.dryRun:
 		return syncer.Summary{Downloaded: outbox.Len(), Mailboxes: len(m.result.Mailboxes)}, nil
 	}
+	// A merge that was killed left drafts behind.
+	if err := m.both.disk.Sweep(ctx); err != nil {
+		return syncer.Summary{}, err
+	}
 	meter := m.meter("writing", m.result.Octets)
 	meter.progress.TotalMessages = int64(outbox.Len())
 	done, err := outbox.Deliver(ctx, m.both.disk, m.app.stop, meter.add)

@@ -13,12 +13,13 @@ import (
 	"testing"
 )
 
-// mailFront is an IMAP server on a socket that costs little: it answers the
+// mailFront is a mail server on a socket that costs little: it answers the
 // login itself and hands the connection to a standalone Dovecot, whose
 // configuration is chosen by the user's name. It knows when all of them ended,
 // so that their mail can be replaced.
 type mailFront struct {
 	addr   string
+	isPOP3 bool
 	config func(user string) string
 
 	listener net.Listener
@@ -26,13 +27,13 @@ type mailFront struct {
 	serving  sync.WaitGroup
 }
 
-func newMailFront(t testing.TB, config func(user string) string) *mailFront {
+func newMailFront(t testing.TB, isPOP3 bool, config func(user string) string) *mailFront {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &mailFront{addr: listener.Addr().String(), config: config, listener: listener}
+	f := &mailFront{addr: listener.Addr().String(), isPOP3: isPOP3, config: config, listener: listener}
 	f.running.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -55,11 +56,15 @@ func (f *mailFront) rest() { f.serving.Wait() }
 func (f *mailFront) serve(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)
-	tag, user := f.letIn(conn, r)
+	binary, letIn := standaloneIMAP, letInIMAP
+	if f.isPOP3 {
+		binary, letIn = standalonePOP3, letInPOP3
+	}
+	tag, user := letIn(conn, r)
 	if user == "" {
 		return
 	}
-	cmd := exec.Command(standaloneIMAP, "-c", f.config(user))
+	cmd := exec.Command(binary, "-c", f.config(user))
 	cmd.Env = []string{"USER=" + user, "HOME=/nonexistent"}
 	toServer, in, err := os.Pipe()
 	if err != nil {
@@ -78,9 +83,13 @@ func (f *mailFront) serve(conn net.Conn) {
 		return
 	}
 	answers := bufio.NewReader(out)
-	greeting, _ := answers.ReadString('\n')
-	_, capabilities, _ := strings.Cut(greeting, "[")
-	fmt.Fprintf(conn, "%s OK [%s", tag, capabilities)
+	if f.isPOP3 {
+		fmt.Fprint(conn, "+OK\r\n")
+	} else {
+		greeting, _ := answers.ReadString('\n')
+		_, capabilities, _ := strings.Cut(greeting, "[")
+		fmt.Fprintf(conn, "%s OK [%s", tag, capabilities)
+	}
 	var up sync.WaitGroup
 	up.Go(func() {
 		_, _ = io.Copy(in, r)
@@ -94,8 +103,34 @@ func (f *mailFront) serve(conn net.Conn) {
 	_ = cmd.Wait()
 }
 
-// letIn answers what comes before a login, and returns the login's tag.
-func (f *mailFront) letIn(conn net.Conn, r *bufio.Reader) (tag, user string) {
+// standalonePOP3 is to POP3 what standaloneIMAP is to IMAP.
+const standalonePOP3 = "/usr/lib/dovecot/pop3"
+
+// letInPOP3 answers what comes before a login.
+func letInPOP3(conn net.Conn, r *bufio.Reader) (tag, user string) {
+	fmt.Fprint(conn, "+OK ready\r\n")
+	for {
+		line, err := r.ReadString('\n')
+		words := strings.Fields(line)
+		if err != nil || len(words) == 0 {
+			return "", ""
+		}
+		switch words[0] {
+		case "CAPA":
+			fmt.Fprint(conn, "+OK\r\nUSER\r\nUIDL\r\nTOP\r\nPIPELINING\r\n.\r\n")
+		case "USER":
+			user = words[len(words)-1]
+			fmt.Fprint(conn, "+OK\r\n")
+		case "PASS":
+			return "", user
+		default:
+			fmt.Fprint(conn, "-ERR not now\r\n")
+		}
+	}
+}
+
+// letInIMAP answers what comes before a login, and returns the login's tag.
+func letInIMAP(conn net.Conn, r *bufio.Reader) (tag, user string) {
 	const before = "CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ AUTH=PLAIN"
 	fmt.Fprintf(conn, "* OK [%s] ready\r\n", before)
 	for {

@@ -16,7 +16,6 @@ import (
 // and whose disk is good.
 type networkWorld struct {
 	*crashWorld
-	front *mailFront
 	proxy *proxy
 	// forgives is text that makes no difference.
 	forgives string
@@ -35,7 +34,7 @@ func (w *networkWorld) isThere() []string {
 func newNetworkWorld(t *testing.T) *networkWorld {
 	t.Helper()
 	w := &networkWorld{crashWorld: newServedWorld(t)}
-	w.front = newMailFront(t, w.serverConfig)
+	w.front = newMailFront(t, false, w.serverConfig)
 	w.proxy = newProxy(t, w.front.addr)
 	w.configure(func(server string) string { return `url = "imap+plain://` + server + "@" + w.proxy.addr + `"` })
 	return w
@@ -44,10 +43,8 @@ func newNetworkWorld(t *testing.T) *networkWorld {
 // run runs the program, and waits until the servers have ended, too.
 func (w *networkWorld) run(args ...string) crashRun {
 	w.t.Helper()
-	r := w.crashWorld.run(atRest, args...)
-	w.proxy.hangUp()
-	w.front.rest()
-	return r
+	w.ended = w.proxy.hangUp
+	return w.crashWorld.run(atRest, args...)
 }
 
 // sessions are the scenarios whose connections are cut.
@@ -174,10 +171,8 @@ func (w *networkWorld) disturb(k int64, isUp bool, how ending, stays bool, want 
 	w.proxy.arm(down, up)
 	w.proxy.end(how, stays)
 	begun := time.Now()
-	first := w.crashWorld.run(atRest, args...)
+	first := w.run(args...)
 	took := time.Since(begun)
-	w.proxy.hangUp()
-	w.front.rest()
 	w.proxy.arm(-1, -1)
 	w.proxy.end(hangsUp, false)
 	label := fmt.Sprintf("%s after octet %d, upwards is %v, for good is %v: exit code %d", how, k, isUp, stays, first.code)
