@@ -146,8 +146,12 @@ func letInIMAP(conn net.Conn, r *bufio.Reader) (tag, user string) {
 				return words[0], parts[1]
 			}
 			return "", ""
+		case len(words) == 4 && words[1] == "LOGIN":
+			return words[0], strings.Trim(words[2], `"`)
 		case len(words) == 2 && words[1] == "CAPABILITY":
 			fmt.Fprintf(conn, "* %s\r\n%s OK done\r\n", before, words[0])
+		case len(words) > 1 && words[1] == "ID":
+			fmt.Fprintf(conn, "* ID NIL\r\n%s OK done\r\n", words[0])
 		case len(words) > 1:
 			fmt.Fprintf(conn, "%s BAD not now\r\n", words[0])
 		default:
