@@ -76,21 +76,26 @@ func (r *run) retry(ctx context.Context, try func() error) error {
 // silence is when the server last said nothing for so long that a connection
 // was given up. Several connections fall silent together.
 type silence struct {
-	mu sync.Mutex
-	at time.Time
+	mu     sync.Mutex
+	at     time.Time
+	octets int64 // that the run had carried then
 }
 
-// isRepeated takes note of a silence, and reports whether the server had hardly
-// spoken since the one before.
-func (s *silence) isRepeated(now time.Time, patience time.Duration) bool {
+// hardlyAnything is so little that a server which sent or took no more of it
+// between two silences cannot be worked with. It is more than it takes to log in
+// and to look at a mailbox.
+const hardlyAnything = 64 << 10
+
+// isRepeated takes note of a silence, and reports whether hardly anything was
+// carried since the one before.
+func (s *silence) isRepeated(now time.Time, octets int64, patience time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	since := now.Sub(s.at)
-	if !s.at.IsZero() && since < patience/2 {
-		return false // the same one, on another connection
+	if !s.at.IsZero() && now.Sub(s.at) < patience*3/4 {
+		return false // it began before that one ended: another connection's
 	}
-	repeated := !s.at.IsZero() && since < 2*patience+patience/2
-	s.at = now
+	repeated := !s.at.IsZero() && octets-s.octets < hardlyAnything
+	s.at, s.octets = now, octets
 	return repeated
 }
 
@@ -99,7 +104,8 @@ func (s *silence) isRepeated(now time.Time, patience time.Duration) bool {
 // Patience, or falls silent once more.
 func (r *run) reconnect(ctx context.Context, lost error) error {
 	r.Log.Warn("connection trouble", "error", lost)
-	if errors.Is(lost, os.ErrDeadlineExceeded) && r.silence.isRepeated(time.Now(), r.Patience) {
+	if carried := r.Remote.Traffic(); errors.Is(lost, os.ErrDeadlineExceeded) &&
+		r.silence.isRepeated(time.Now(), carried.OctetsDown+carried.OctetsUp, r.Patience) {
 		return &offlineError{fmt.Errorf("the server fell silent again: %w", lost)}
 	}
 	var refused *mailbox.ServerError

@@ -5,25 +5,30 @@ import (
 	"time"
 )
 
-func TestSilenceIsRepeatedUnlessTheServerSpokeForAWhile(t *testing.T) {
+func TestSilenceIsRepeatedWhenHardlyAnythingWasCarried(t *testing.T) {
 	const patience = time.Minute
+	type heard struct {
+		after  time.Duration
+		octets int64
+	}
 	begin := time.Now()
 	for _, c := range []struct {
 		name  string
-		after []time.Duration
+		heard []heard
 		want  bool // of the last one
 	}{
-		{"the first", []time.Duration{0}, false},
-		{"on another connection", []time.Duration{0, 10 * time.Second}, false},
-		{"right after it was mended", []time.Duration{0, 61 * time.Second}, true},
-		{"after a long search", []time.Duration{0, 2 * time.Minute}, true},
-		{"much later", []time.Duration{0, 10 * time.Minute}, false},
-		{"again and again, far apart", []time.Duration{0, 10 * time.Minute, 20 * time.Minute}, false},
+		{"the first", []heard{{0, 100}}, false},
+		{"on another connection", []heard{{0, 100}, {40 * time.Second, 100}}, false},
+		{"right after it was mended", []heard{{0, 100}, {time.Minute, 2000}}, true},
+		{"much later, and nothing was done", []heard{{0, 100}, {10 * time.Minute, 2000}}, true},
+		{"after some work", []heard{{0, 100}, {2 * time.Minute, 1 << 20}}, false},
+		{"again and again, with work between", []heard{{0, 0}, {2 * time.Minute, 1 << 20}, {4 * time.Minute, 2 << 20}}, false},
+		{"after some work, and then at once", []heard{{0, 0}, {2 * time.Minute, 1 << 20}, {3 * time.Minute, 1<<20 + 5}}, true},
 	} {
 		var s silence
 		got := false
-		for _, after := range c.after {
-			got = s.isRepeated(begin.Add(after), patience)
+		for _, h := range c.heard {
+			got = s.isRepeated(begin.Add(h.after), h.octets, patience)
 		}
 		if got != c.want {
 			t.Errorf("%s: %v", c.name, got)

@@ -318,7 +318,7 @@ func (m *merging) upload(ctx context.Context, outbox *merge.Outbox) (summary syn
 	policy.MaxMessageSize = account.MaxMessageSize
 	options := syncer.Options{
 		Policy: policy, Remote: m.both.remote, Local: outbox, LocalDelivery: outbox, LocalMessages: outbox, LocalFolders: outbox,
-		Base: base, Selects: outbox.Selects, Connections: account.Connections, DryRun: m.flags.dryRun, Stop: m.app.stop,
+		Base: base, Selects: outbox.Selects, Connections: account.Connections, Patience: account.Timeout, DryRun: m.flags.dryRun, Stop: m.app.stop,
 		Reporter: m.report, Log: m.app.log.With("account", account.Name), Now: time.Now,
 	}
 	if m.flags.dryRun {
