@@ -24,7 +24,10 @@ type mailFront struct {
 
 	listener net.Listener
 	running  sync.WaitGroup
-	serving  sync.WaitGroup
+
+	mu      sync.Mutex
+	ended   *sync.Cond
+	serving int
 }
 
 func newMailFront(t testing.TB, isPOP3 bool, config func(user string) string) *mailFront {
@@ -34,13 +37,18 @@ func newMailFront(t testing.TB, isPOP3 bool, config func(user string) string) *m
 		t.Fatal(err)
 	}
 	f := &mailFront{addr: listener.Addr().String(), isPOP3: isPOP3, config: config, listener: listener}
+	f.ended = sync.NewCond(&f.mu)
 	f.running.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			f.serving.Go(func() { f.serve(conn) })
+			f.count(1)
+			f.running.Go(func() {
+				defer f.count(-1)
+				f.serve(conn)
+			})
 		}
 	})
 	t.Cleanup(func() {
@@ -50,8 +58,21 @@ func newMailFront(t testing.TB, isPOP3 bool, config func(user string) string) *m
 	return f
 }
 
+func (f *mailFront) count(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.serving += n
+	f.ended.Broadcast()
+}
+
 // rest waits until no server is at work.
-func (f *mailFront) rest() { f.serving.Wait() }
+func (f *mailFront) rest() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.serving > 0 {
+		f.ended.Wait()
+	}
+}
 
 func (f *mailFront) serve(conn net.Conn) {
 	defer conn.Close()
