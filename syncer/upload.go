@@ -22,8 +22,7 @@ const (
 )
 
 // calmMax bounds how long a mailbox must be quiet before a lost upload counts
-// as not arrived; so does half of the run's Patience, as whoever lowers that
-// knows the server to be quick.
+// as not arrived.
 const calmMax = 30 * time.Second
 
 // upload appends a mailbox's messages. The state has each as pending before
@@ -94,7 +93,7 @@ func filling(seen mailbox.Observation) mailbox.Status {
 // may still come, and must not be sent again.
 func (r *run) calm(ctx context.Context, b *box, last mailbox.Status, quiet time.Duration) (mailbox.Status, error) {
 	const looks = 20
-	quiet = max(min(quiet, calmMax, r.Patience/2), r.Calm)
+	quiet = min(max(quiet, r.Calm), calmMax)
 	for range looks {
 		if err := sleep(ctx, quiet, r.Stop); err != nil {
 			return last, err

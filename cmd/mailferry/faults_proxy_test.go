@@ -57,8 +57,11 @@ const (
 func (e ending) String() string { return [...]string{"cut", "silent", "slow"}[e] }
 
 // How many octets pass one by one when the line dries, and how long each takes.
+// Of those to the server there are few: nobody sees them creep, and what is on
+// the way for longer than the program's patience may arrive twice.
 const (
 	manyDrips = 40
+	upDrips   = 10
 	drip      = 100 * time.Millisecond
 )
 
@@ -199,7 +202,9 @@ func (p *proxy) share(link, n int, budget, passed *int64) share {
 		case fallsSilent:
 			p.silent = p.links + 1
 		case dries:
-			p.drips = manyDrips
+			if p.drips = manyDrips; budget == &p.upBudget {
+				p.drips = upDrips
+			}
 		}
 		s.isCut = p.ending == hangsUp
 	case *budget >= 0:

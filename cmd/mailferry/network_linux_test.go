@@ -201,7 +201,7 @@ func (w *networkWorld) disturb(k int64, isUp bool, how ending, stays bool, want 
 // TestSilentAndSlowNetworksEndInTime lets connections fall silent or dry up
 // after one of their octets. No run may take longer than twice its timeout and
 // what it takes on a good network; a slow one is no trouble at all. One of each
-// is tried in three sessions, with MAILFERRY_LONG MAILFERRY_SILENCES of each in
+// is tried in two sessions, with MAILFERRY_LONG MAILFERRY_SILENCES of each in
 // all of them, chosen by MAILFERRY_SEED.
 func TestSilentAndSlowNetworksEndInTime(t *testing.T) {
 	isLong := os.Getenv("MAILFERRY_LONG") != ""
@@ -214,7 +214,7 @@ func TestSilentAndSlowNetworksEndInTime(t *testing.T) {
 	var longest atomic.Int64
 	t.Run("sessions", func(t *testing.T) {
 		for i, s := range crashScenarios() {
-			if !slices.Contains(networkSessions, s.name) || !isLong && !slices.Contains([]string{"pull", "push", "archive"}, s.name) {
+			if !slices.Contains(networkSessions, s.name) || !isLong && !slices.Contains([]string{"pull", "push"}, s.name) {
 				continue
 			}
 			t.Run(s.name, func(t *testing.T) {
@@ -243,11 +243,13 @@ func TestSilentAndSlowNetworksEndInTime(t *testing.T) {
 	t.Logf("silences: %v; the longest run took %v with a timeout of %v", &all, time.Duration(longest.Load()).Round(time.Millisecond), shortTimeout)
 }
 
-// shortTimeout is these runs' own, and leeway what is granted beyond it: the
-// wait for uploads that may yet arrive is in it, and other work on the machine.
+// shortTimeout is these runs' own, and leeway what is granted beyond twice it,
+// for other work on the machine and for uploads whose answer was lost: before
+// they are sent again the mailbox has to be quiet for three times as long as it
+// was silent (30 s at most), and twice if something arrives yet.
 const (
 	shortTimeout = 2 * time.Second
-	leeway       = 8 * time.Second
+	leeway       = 2*3*shortTimeout + 6*time.Second
 )
 
 func (w *networkWorld) endsInTime(k int64, isUp bool, how ending, stays bool, usual time.Duration, want []string, args []string, all *verdicts, longest *atomic.Int64) {

@@ -95,8 +95,9 @@ func (w *powerWorld) cutAt(k, images int, isLong bool, want []string, args []str
 	w.strace = filepath.Join(w.dir, "strace")
 	var first crashRun
 	w.mounted(func() {
-		w.disk.trace = trace
+		w.disk.keepTrace(trace)
 		first = w.run(func(d *crashDisk, kill func()) { d.arm(k, kill) }, args...)
+		w.disk.keepTrace(nil)
 	})
 	calls, err := trace.addBarriers(w.strace)
 	w.ok(err)

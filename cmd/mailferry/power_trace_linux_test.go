@@ -20,6 +20,13 @@ type diskTrace struct {
 	times   []time.Time // when each was done
 }
 
+// keepTrace has all that follows recorded, or with nil nothing.
+func (d *crashDisk) keepTrace(trace *diskTrace) {
+	d.order.Lock()
+	defer d.order.Unlock()
+	d.trace = trace
+}
+
 // record notes a change that was made, or a wait. d.order is held.
 func (d *crashDisk) record(c diskChange) {
 	if d.trace == nil {

@@ -142,6 +142,11 @@ func (c *Conn) fail(err error) error {
 	if c.err == nil {
 		c.err = err
 		close(c.done)
+		if socket, ok := c.base.(*net.TCPConn); ok && isTimeout(err) {
+			// What a silent server has not got yet must not reach it later,
+			// when other connections have sent it once more.
+			_ = socket.SetLinger(0)
+		}
 	}
 	err = c.err
 	c.turn.Broadcast()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -316,6 +317,28 @@ func TestSilenceIsAnErrorAndProgressIsNot(t *testing.T) {
 	})
 	if !errors.Is(err, mailbox.ErrNetwork) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("silence: %v", err)
+	}
+}
+
+// What a server did not take in time must not reach it later: other connections
+// send it once more.
+func TestSilentConnectionIsTornDownWithWhatItStillHolds(t *testing.T) {
+	ended := make(chan error, 1)
+	addr := serve(t, func(p *peer) {
+		p.send("* OK hello\r\n")
+		p.command()
+		_, err := p.in.ReadByte()
+		ended <- err
+	})
+	c, err := Dialer{Addr: addr, Security: Plain, Timeout: 200 * time.Millisecond}.Dial(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Raw(context.Background(), func(x *Exchange) error { return x.Noop() }); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("silence: %v", err)
+	}
+	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the server's end: %v", err)
 	}
 }
 
