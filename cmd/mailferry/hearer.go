@@ -36,15 +36,15 @@ func (h *hearer) Action(action plan.Action, result syncer.Result, err error) {
 				h.found[watch.Server] = true
 			}
 		case plan.Upload, plan.FlagRemote, plan.ExpungeRemote, plan.MoveRemote:
-			h.found[watch.Disk] = h.vigil.job.command == config.ModeSync
+			h.found[watch.Disk] = h.vigil.current().command == config.ModeSync
 		}
 	}
 	h.reporter.Action(action, result, err)
 }
 
-// Progress is for one account at a time.
+// Progress is for one account at a time, and for its first run, which may be long.
 func (h *hearer) Progress(p syncer.Progress) {
-	if len(h.vigil.vigils) == 1 {
+	if len(h.vigil.vigils) == 1 && h.vigil.code.Load() < 0 {
 		h.reporter.Progress(p)
 	}
 }
@@ -125,12 +125,11 @@ func (s *streak) add(end ui.Summary, now time.Time) (runs int, since time.Time) 
 
 // tell says what should be known, in the form that was asked for.
 func (v *vigil) tell(name mailbox.Name, text string) {
-	account := v.job.target.account.Name
 	if v.app.flags.json {
-		ui.NewJSON(v.app.out(), account).Notice(name, text)
+		ui.NewJSON(v.app.out(), v.name).Notice(name, text)
 		return
 	}
-	fmt.Fprintf(v.app.console.Err(), "mailferry: note: %s: %s\n", ui.Escape(account), ui.Escape(text))
+	fmt.Fprintf(v.app.console.Err(), "mailferry: note: %s: %s\n", ui.Escape(v.name), ui.Escape(text))
 }
 
 // tellLie says that a side keeps changes to itself.

@@ -79,7 +79,7 @@ func (k *sentry) greet() {
 	}
 	names := make([]string, len(k.vigils))
 	for i, v := range k.vigils {
-		names[i] = ui.Escape(v.job.target.account.Name) + " (" + v.job.command + ")"
+		names[i] = ui.Escape(v.name) + " (" + v.current().command + ")"
 	}
 	fmt.Fprintf(k.app.console.Err(), "mailferry: watching %s; Ctrl-C ends it\n", strings.Join(names, ", "))
 }
@@ -180,7 +180,7 @@ func (k *sentry) tellManager() {
 	for _, v := range k.vigils {
 		if code := int(v.code.Load()); code > exitDone {
 			if failing++; first == "" {
-				first = fmt.Sprintf("%s: exit code %d", v.job.target.account.Name, code)
+				first = fmt.Sprintf("%s: exit code %d", v.name, code)
 			}
 		}
 	}

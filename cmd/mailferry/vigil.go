@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,10 @@ const (
 // the loop of changes.
 type vigil struct {
 	*sentry
-	job job
+	name string // the account's
+
+	mu  sync.Mutex
+	job job // see current
 	// arg is how the target was given, to look it up again; "" where that makes
 	// no difference.
 	arg  string
@@ -48,7 +52,7 @@ type vigil struct {
 }
 
 func newVigil(k *sentry, j job, arg string) *vigil {
-	v := &vigil{sentry: k, job: j, arg: arg, reached: make(chan struct{}, 1)}
+	v := &vigil{sentry: k, name: j.target.account.Name, job: j, arg: arg, reached: make(chan struct{}, 1)}
 	v.code.Store(-1)
 	v.loop = watch.New(watch.Options{
 		Run: v.run, Poll: k.flags.poll, Jitter: jitter, Lies: v.tellLie,
@@ -56,10 +60,25 @@ func newVigil(k *sentry, j job, arg string) *vigil {
 	return v
 }
 
+// current is what a run does now.
+func (v *vigil) current() job {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.job
+}
+
+// change changes what the next runs do.
+func (v *vigil) change(fn func(*job)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fn(&v.job)
+}
+
 // keep watches until ctx ends.
 func (v *vigil) keep(ctx context.Context) {
-	account := v.job.account()
-	if v.job.command == config.ModeSync {
+	j := v.current()
+	account := j.account()
+	if j.command == config.ModeSync {
 		disk := maildirout.NewWatcher(account.Store, maildirout.Layout(account.Layout),
 			func() { v.loop.Wake(watch.Disk) }, v.tellUntold, v.app.log.With("account", account.Name))
 		v.tasks.Go(func() { disk.Watch(ctx) })
@@ -92,7 +111,7 @@ func (v *vigil) listen(ctx context.Context) {
 			pause.Reset()
 		}
 		again = nil
-		log := v.app.log.With("account", v.job.target.account.Name)
+		log := v.app.log.With("account", v.name)
 		switch {
 		case errors.Is(err, mailbox.ErrUnsupported):
 			log.Info("the server does not tell of changes by itself", "error", err)
@@ -108,7 +127,7 @@ func (v *vigil) listen(ctx context.Context) {
 }
 
 func (v *vigil) listenOnce(ctx context.Context) error {
-	account := v.job.account()
+	account := v.current().account()
 	options, err := v.app.imapOptions(ctx, account)
 	if err != nil {
 		return err
@@ -154,7 +173,7 @@ func (v *vigil) run() watch.Outcome {
 	}
 	defer v.leave()
 	v.lookUpAgain()
-	j := v.job
+	j := v.current()
 	account := j.account()
 	if server := v.server.Load(); server != nil {
 		// Both together stay within what the account allows.
@@ -174,7 +193,7 @@ func (v *vigil) run() watch.Outcome {
 	}
 	if outcome.Result == watch.Done || outcome.Result == watch.Failed {
 		// What was confirmed was meant for what was there to be seen.
-		v.job.flags.allowDeletes, v.job.flags.newStore = 0, false
+		v.change(func(j *job) { j.flags.allowDeletes, j.flags.newStore = 0, false })
 	}
 	if outcome.Result == watch.Done || outcome.Result == watch.Failed {
 		v.tendListener(heard.summary)
@@ -202,7 +221,8 @@ func (v *vigil) tendListener(s ui.Summary) {
 
 // lookUpAgain finds out whether a store that was not there is there now.
 func (v *vigil) lookUpAgain() {
-	if v.arg == "" || !errors.Is(v.job.target.err, state.ErrMarkerMissing) {
+	was := v.current()
+	if v.arg == "" || !errors.Is(was.target.err, state.ErrMarkerMissing) {
 		return
 	}
 	loaded, err := v.app.loadConfig()
@@ -210,7 +230,8 @@ func (v *vigil) lookUpAgain() {
 		return
 	}
 	if t, err := v.app.target(v.ctx, loaded, v.arg); err == nil && t.err == nil {
-		v.job = v.app.watchJob(v.ctx, t, v.job.flags)
+		now := v.app.watchJob(v.ctx, t, was.flags)
+		v.change(func(j *job) { *j = now })
 	}
 }
 
