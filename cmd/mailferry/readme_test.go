@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/exec"
@@ -171,4 +172,44 @@ func goVariable(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(value))
+}
+
+// TestReadmeTellsWhatTheProgramSays: each text in the table of troubles is one
+// that the program prints.
+func TestReadmeTellsWhatTheProgramSays(t *testing.T) {
+	text, err := os.ReadFile(readmePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| it says |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	said := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1)
+	if len(said) < 5 {
+		t.Fatalf("the table has %d texts", len(said))
+	}
+	source := programText(t)
+	for _, match := range said {
+		if !strings.Contains(source, match[1]) {
+			t.Errorf("nothing in the program says %q", match[1])
+		}
+	}
+}
+
+// programText is the program's source without its tests.
+func programText(t *testing.T) string {
+	var all strings.Builder
+	for _, dir := range []string{"cmd", "syncer", "maildirout", "state"} {
+		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			source, err := os.ReadFile(path)
+			all.Write(source)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
 }
