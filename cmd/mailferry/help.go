@@ -18,7 +18,7 @@ var topicFiles embed.FS
 
 // topicList names the topics in the order in which they are offered.
 var topicList = []string{
-	"decisions", "safety", "exit-codes", "unattended", "watch", "many-accounts", "archive", "migration", "merge", "pop3", "configuration",
+	"decisions", "safety", "trust", "exit-codes", "unattended", "watch", "many-accounts", "archive", "migration", "merge", "pop3", "configuration",
 	"providers", "oauth", "oauth-google", "oauth-microsoft", "connections", "state", "maildir", "verify", "coming-from-elsewhere",
 }
 
