@@ -44,12 +44,14 @@ func newWorld(t *testing.T, names ...string) (*world, Finder) {
 	}
 	web := httptest.NewUnstartedServer(http.HandlerFunc(w.serve))
 	web.TLS = &tls.Config{Certificates: []tls.Certificate{w.certificate(names...)}}
-	web.StartTLS()
+	// They start when they are first asked: what the test gave them is there then.
+	startWeb := sync.OnceFunc(web.StartTLS)
 	t.Cleanup(web.Close)
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		w.note(addr)
 		to, ok := w.dials[addr]
 		if strings.HasSuffix(addr, ":443") {
+			startWeb()
 			to, ok = web.Listener.Addr().String(), true
 		}
 		if !ok {
@@ -57,13 +59,13 @@ func newWorld(t *testing.T, names ...string) (*world, Finder) {
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, to)
 	}
-	dns := w.serveDNS()
+	dns := sync.OnceValue(w.serveDNS)
 	return w, Finder{
 		Client: &http.Client{Transport: &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: w.roots}}},
 		Dial:   dial,
 		TLS:    &tls.Config{RootCAs: w.roots},
 		Resolver: &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "udp", dns)
+			return (&net.Dialer{}).DialContext(ctx, "udp", dns())
 		}},
 	}
 }

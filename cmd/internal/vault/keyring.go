@@ -79,6 +79,9 @@ func (k *Keyring) Delete(ctx context.Context, user string) error {
 
 // within bounds what the library does not.
 func within(ctx context.Context, limit time.Duration, do func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	done := make(chan error, 1)
 	go func() { done <- do() }()
 	timer := time.NewTimer(limit)
