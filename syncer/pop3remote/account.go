@@ -261,7 +261,7 @@ func (a *Account) Exists(ctx context.Context, name mailbox.Name) (bool, error) {
 
 // Observe tells which messages there are. All are handed over each time: what
 // is known of them is their UID and how large they may be.
-func (a *Account) Observe(ctx context.Context, name mailbox.Name, _ mailbox.Since, each func(mailbox.RemoteMessage) error) (mailbox.Observation, error) {
+func (a *Account) Observe(ctx context.Context, name mailbox.Name, since mailbox.Since, each func(mailbox.RemoteMessage) error) (mailbox.Observation, error) {
 	var rows []mailbox.RemoteMessage
 	var seen mailbox.Observation
 	if err := a.renew(ctx); err != nil {
@@ -278,6 +278,9 @@ func (a *Account) Observe(ctx context.Context, name mailbox.Name, _ mailbox.Sinc
 	})
 	if err != nil {
 		return mailbox.Observation{}, err
+	}
+	if now, then := seen.Status.UIDValidity, since.Remote.UIDValidity; !since.Only.IsEmpty() && now != then {
+		return mailbox.Observation{}, fmt.Errorf("%s: %w: UIDVALIDITY %d is now %d", name, mailbox.ErrUIDValidity, then, now)
 	}
 	for _, row := range rows {
 		if err := each(row); err != nil {
