@@ -121,7 +121,7 @@ func writeSymptom(w io.Writer, f symptom, width int) {
 
 // doctor looks at accounts and returns the exit code.
 func (a *app) doctor(ctx context.Context, args []string) int {
-	ctx, release := a.unlessStopped(ctx)
+	ctx, release := a.untilStopped(ctx)
 	defer release()
 	d := &diagnosis{app: a, grades: map[grade]int{}}
 	targets := d.configuration(ctx, args)

@@ -43,11 +43,6 @@ func (c *checkup) checkCommands() {
 	}
 }
 
-// usesToken reports whether the account logs in by OAuth2.
-func usesToken(account config.Account) bool {
-	return account.Auth == "xoauth2" || account.Auth == "oauthbearer" || account.Auth == "auto" && len(account.TokenCommand) > 0
-}
-
 // checkPassword says where the password comes from, without showing it. It
 // returns what the login asks in its place, so that nothing is asked for twice;
 // nil is the ordinary way.
@@ -57,8 +52,9 @@ func (c *checkup) checkPassword(ctx context.Context) func(context.Context) (stri
 	case c.account.Auth == "external":
 		c.ok(check, "none: auth = \"external\"")
 		return nil
-	case usesToken(c.account):
-		return nil // the login tells
+	case c.account.UsesToken():
+		c.checkSignIn(ctx)
+		return nil
 	}
 	secrets := c.app.secrets(c.account)
 	password, origin, err := secrets.Origin(ctx)
@@ -79,6 +75,20 @@ func (c *checkup) checkPassword(ctx context.Context) func(context.Context) (stri
 		c.bad(check, exitCode(err), fix, "%v", err)
 	}
 	return func(context.Context) (string, error) { return "", errKnown }
+}
+
+// checkSignIn says where the OAuth2 token is, and until when the sign-in is good.
+func (c *checkup) checkSignIn(ctx context.Context) {
+	const check = "sign-in"
+	s := c.app.loginState(ctx, c.account)
+	switch {
+	case s.exitCode() != exitDone:
+		c.bad(check, s.exitCode(), s.Next, "%s", s.text())
+	case s.State == loginSoon:
+		c.warn(check, exitAuth, s.Next, "%s", s.text())
+	default:
+		c.ok(check, "OAuth2, from %s", cmp.Or(s.StoredIn, s.Method))
+	}
 }
 
 // errKnown stands for a trouble that was told already.

@@ -121,7 +121,7 @@ type setup struct {
 }
 
 func (s *setup) run(ctx context.Context) error {
-	ctx, release := s.app.unlessStopped(ctx)
+	ctx, release := s.app.untilStopped(ctx)
 	defer release()
 	if _, err := s.app.loadConfig(); err != nil {
 		return err

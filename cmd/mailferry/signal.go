@@ -47,17 +47,3 @@ func (a *app) stopped() bool {
 		return false
 	}
 }
-
-// unlessStopped is a context that ends at the first request to stop, for what can
-// be left off anywhere.
-func (a *app) unlessStopped(parent context.Context) (ctx context.Context, release func()) {
-	ctx, cancel := context.WithCancel(parent)
-	go func() {
-		select {
-		case <-a.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
