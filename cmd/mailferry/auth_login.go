@@ -35,7 +35,11 @@ func (a *app) login(ctx context.Context, t target, f loginFlags) error {
 	}
 	a.authSummary("login", code, more)
 	if err != nil {
-		a.console.Error(account.Name+": "+err.Error(), hintFor(err, "mailferry auth login "+quoted(account.Name)))
+		text := err.Error()
+		if code == exitInterrupted {
+			text = "interrupted"
+		}
+		a.console.Error(account.Name+": "+text, hintFor(err, "mailferry auth login "+quoted(account.Name)))
 		return status(code)
 	}
 	return nil
