@@ -14,6 +14,10 @@ import (
 // cronScheduler keeps lines in the user's crontab.
 type cronScheduler struct{ app *app }
 
+// maxCronLine is what every cron takes: the usual one's limit is 1000 for the
+// command alone.
+const maxCronLine = 950
+
 // read takes the crontab apart. A crontab that cannot be read is not an empty
 // one: it would be overwritten.
 func (c *cronScheduler) read(ctx context.Context) (string, *schedule.Crontab, error) {
@@ -54,6 +58,12 @@ func (c *cronScheduler) install(ctx context.Context, jobs []schedule.Job, dryRun
 		return err
 	}
 	for _, j := range jobs {
+		if n := len(j.CronLine()); n > maxCronLine {
+			return hintedError{
+				fmt.Errorf("the line would be %d octets long, and cron takes %d", n, maxCronLine),
+				"PATH is the longest part of it: PATH=/usr/local/bin:/usr/bin:/bin " + ownPath() + " schedule install",
+			}
+		}
 		table.Set(j)
 		if dryRun && !c.app.flags.json {
 			fmt.Fprintln(c.app.out(), ui.Escape(j.CronLine()))

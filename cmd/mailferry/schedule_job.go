@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,11 +61,14 @@ func (a *app) scheduleJob(kind, account string, accounts []config.Account, f sch
 	if kind == kindCron {
 		j.Argv = append(j.Argv, "--once-per-streak")
 		if f.parsedJitter > 0 {
-			j.Argv = append(j.Argv, "--jitter", f.parsedJitter.String())
+			j.Argv = append(j.Argv, "--jitter", fmt.Sprintf("%ds", int(f.parsedJitter.Seconds())))
 		}
 	}
 	for _, name := range carried {
 		if value := a.env(name); value != "" {
+			if name == "PATH" {
+				value = tidyPath(value)
+			}
 			j.Env = append(j.Env, name+"="+value)
 		}
 	}
@@ -72,6 +77,18 @@ func (a *app) scheduleJob(kind, account string, accounts []config.Account, f sch
 		j.Env = append(j.Env, "DBUS_SESSION_BUS_ADDRESS="+bus)
 	}
 	return j
+}
+
+// tidyPath leaves out of a PATH what is there twice, and what is no folder: a
+// crontab's lines may not be long.
+func tidyPath(list string) string {
+	var kept []string
+	for _, dir := range filepath.SplitList(list) {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() && filepath.IsAbs(dir) && !slices.Contains(kept, dir) {
+			kept = append(kept, dir)
+		}
+	}
+	return strings.Join(kept, string(filepath.ListSeparator))
 }
 
 // ownPath is this program's path, by the name under which it is found: a
