@@ -55,7 +55,7 @@ func TestOthersKilledAtAnyChange(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			w := newCrashWorld(t)
-			w.binary = p.binary
+			w.binary, w.mayHang = p.binary, true
 			file := filepath.Join(w.dir, p.name+".conf")
 			w.front = newMailFront(t, false, w.serverConfig)
 			_, port, _ := net.SplitHostPort(w.front.addr)

@@ -317,8 +317,8 @@ func (a *app) tellHealth(h health) {
 	} else {
 		row("failures", "none")
 	}
-	row("mail", "%s messages, %s, in %d mailboxes; state %s; trash %s", humanize.Comma(int64(h.Messages)),
-		humanize.IBytes(uint64(h.Octets)), h.Mailboxes, humanize.IBytes(uint64(h.StateOctets)), humanize.IBytes(uint64(h.TrashOctets)))
+	row("mail", "%s messages, %s, in %s; state %s; trash %s", humanize.Comma(int64(h.Messages)),
+		humanize.IBytes(uint64(h.Octets)), ui.Plural(h.Mailboxes, "mailbox", "mailboxes"), humanize.IBytes(uint64(h.StateOctets)), humanize.IBytes(uint64(h.TrashOctets)))
 	switch {
 	case h.Pending != nil:
 		row("pending", "%s", pendingText(h.Pending))

@@ -18,7 +18,7 @@ func (t Text) Loss(loss plan.Loss) {
 		return
 	}
 	fmt.Fprintf(t.Console.Out(), "%s: %s (%s) would leave the server, %s (%s) remain\n", Escape(string(loss.Mailbox)),
-		plural(loss.Goes.Messages, "message", "messages"), octets(loss.Goes.Octets),
+		Plural(loss.Goes.Messages, "message", "messages"), octets(loss.Goes.Octets),
 		humanize.Comma(int64(loss.Remains.Messages)), octets(loss.Remains.Octets))
 }
 

@@ -42,14 +42,14 @@ func (t *mergeText) head(text string) {
 }
 
 func (t *mergeText) sources() {
-	fmt.Fprintf(t.w, "%s in %d places\n", plural(t.r.Messages, "message", "messages"), len(t.r.Sources))
+	fmt.Fprintf(t.w, "%s in %d places\n", Plural(t.r.Messages, "message", "messages"), len(t.r.Sources))
 	for i, s := range t.r.Sources {
 		kind := string(s.Kind)
 		if i == t.r.Target {
 			kind = "target"
 		}
 		t.line("  %s  %-12s %s", mark(i), kind, s.Name)
-		text := fmt.Sprintf("     %s, %s only here, %s elsewhere, too", plural(s.Messages, "message", "messages"),
+		text := fmt.Sprintf("     %s, %s only here, %s elsewhere, too", Plural(s.Messages, "message", "messages"),
 			humanize.Comma(int64(s.Unique)), humanize.Comma(int64(s.Shared)))
 		if again := s.Copies - s.Messages; again > 0 {
 			text += fmt.Sprintf(", %s twice", humanize.Comma(int64(again)))
@@ -58,7 +58,7 @@ func (t *mergeText) sources() {
 			text += fmt.Sprintf(", %s deleted and not compacted", humanize.Comma(int64(s.Expunged)))
 		}
 		if s.Damaged > 0 {
-			text += fmt.Sprintf(", %s (%d unreadable)", plural(s.Damaged, "damaged place", "damaged places"), s.Unreadable)
+			text += fmt.Sprintf(", %s (%d unreadable)", Plural(s.Damaged, "damaged place", "damaged places"), s.Unreadable)
 		}
 		t.line("%s", text)
 		for _, n := range s.Notes {
@@ -129,7 +129,7 @@ func (t *mergeText) mailboxes() {
 		t.head("Nothing is missing" + at(t.into))
 		return
 	}
-	t.head(fmt.Sprintf("Missing%s: %s, %s", Escape(at(t.into)), plural(t.r.Upload, "message", "messages"), humanize.IBytes(uint64(t.r.Octets))))
+	t.head(fmt.Sprintf("Missing%s: %s, %s", Escape(at(t.into)), Plural(t.r.Upload, "message", "messages"), humanize.IBytes(uint64(t.r.Octets))))
 	for _, m := range t.r.Mailboxes {
 		t.line("  %-30s %10s  %s", m.Name, humanize.Comma(int64(m.Upload)), humanize.IBytes(uint64(m.Octets)))
 	}
@@ -190,13 +190,13 @@ func (t *mergeText) oddities() {
 	}
 	t.head("Worth knowing")
 	if t.r.Variants > 0 {
-		t.line("  %s in copies that differ in transport fields: the most complete is taken", plural(t.r.Variants, "message", "messages"))
+		t.line("  %s in copies that differ in transport fields: the most complete is taken", Plural(t.r.Variants, "message", "messages"))
 	}
 	if t.r.FlagsDiffer > 0 {
-		t.line("  %s with other marks in one place than in another: read in one is read", plural(t.r.FlagsDiffer, "message", "messages"))
+		t.line("  %s with other marks in one place than in another: read in one is read", Plural(t.r.FlagsDiffer, "message", "messages"))
 	}
 	for _, o := range t.r.Oddities {
-		t.line("  %s %s", plural(o.Messages, "message", "messages"), MergeOddText(o.Kind))
+		t.line("  %s %s", Plural(o.Messages, "message", "messages"), MergeOddText(o.Kind))
 		for i, e := range o.Examples {
 			if i == 3 {
 				break
@@ -205,7 +205,7 @@ func (t *mergeText) oddities() {
 		}
 	}
 	if t.r.NamesakeCount > 0 {
-		t.line("  %s different messages: all are kept", plural(t.r.NamesakeCount, "Message-ID that belongs to", "Message-IDs that belong to"))
+		t.line("  %s different messages: all are kept", Plural(t.r.NamesakeCount, "Message-ID that belongs to", "Message-IDs that belong to"))
 		for i, n := range t.r.Namesakes {
 			if i == maxMergeRows {
 				break

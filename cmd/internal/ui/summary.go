@@ -46,7 +46,7 @@ func (s Summary) String() string {
 		{s.Failed, "failed", "failed"},
 	} {
 		if c.n > 0 {
-			parts = append(parts, plural(c.n, c.one, c.many))
+			parts = append(parts, Plural(c.n, c.one, c.many))
 		}
 	}
 	text := strings.Join(parts, ", ")
@@ -60,11 +60,12 @@ func (s Summary) String() string {
 		text = "dry run: " + text
 	}
 	return fmt.Sprintf("%s: %s: %s (%s, %s down, %s up, %s)", Escape(s.Account), s.Command, text,
-		plural(s.Mailboxes, "mailbox", "mailboxes"), humanize.IBytes(uint64(max(0, s.Traffic.OctetsDown))),
+		Plural(s.Mailboxes, "mailbox", "mailboxes"), humanize.IBytes(uint64(max(0, s.Traffic.OctetsDown))),
 		humanize.IBytes(uint64(max(0, s.Traffic.OctetsUp))), s.Duration.Round(10*time.Millisecond))
 }
 
-func plural(n int, one, many string) string {
+// Plural counts things: "1 mailbox", "3 mailboxes".
+func Plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

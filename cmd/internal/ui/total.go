@@ -42,7 +42,7 @@ const maxNamed = 10
 // String is the total in one line for people.
 func (t Total) String() string {
 	sum, done := t.sum()
-	text := fmt.Sprintf("%s: %s done", plural(len(t.Accounts), "account", "accounts"), humanize.Comma(int64(done)))
+	text := fmt.Sprintf("%s: %s done", Plural(len(t.Accounts), "account", "accounts"), humanize.Comma(int64(done)))
 	if rest := len(t.Accounts) - done; rest > 0 {
 		var names []string
 		for _, one := range t.Accounts {

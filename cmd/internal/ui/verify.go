@@ -55,13 +55,13 @@ func (v Verification) Verdict() string {
 		pairs, boxes = max(pairs, r.Pairs), max(boxes, len(r.Mailboxes))
 	}
 	if n := v.Losses(); n > 0 {
-		return fmt.Sprintf("%s: %s (%s compared in %s; %s)", plural(n, "difference", "differences"), v.kinds(),
-			plural(pairs, "message", "messages"), plural(boxes, "mailbox", "mailboxes"), how)
+		return fmt.Sprintf("%s: %s (%s compared in %s; %s)", Plural(n, "difference", "differences"), v.kinds(),
+			Plural(pairs, "message", "messages"), Plural(boxes, "mailbox", "mailboxes"), how)
 	}
 	text := fmt.Sprintf("nothing is missing: %s in %s, the same in %s; %s",
-		plural(pairs, "message", "messages"), plural(boxes, "mailbox", "mailboxes"), strings.Join(v.Compared, ", "), how)
+		Plural(pairs, "message", "messages"), Plural(boxes, "mailbox", "mailboxes"), strings.Join(v.Compared, ", "), how)
 	if n := v.count(verify.Rewritten); n > 0 {
-		text += fmt.Sprintf("; %s by the server (line ends or header fields), and complete", plural(n, "was rewritten", "were rewritten"))
+		text += fmt.Sprintf("; %s by the server (line ends or header fields), and complete", Plural(n, "was rewritten", "were rewritten"))
 	}
 	return text
 }
@@ -101,18 +101,18 @@ func (v Verification) Asides() []string {
 	for i, r := range v.Reports {
 		if r.KeptHere > 0 {
 			lines = append(lines, fmt.Sprintf("%s only in the store, as was wished (archived, or kept after the server deleted them)",
-				plural(r.KeptHere, "message is", "messages are")))
+				Plural(r.KeptHere, "message is", "messages are")))
 		}
 		if r.KeptThere > 0 {
 			lines = append(lines, fmt.Sprintf("%s only on the server, as was wished: removed on disk, kept there",
-				plural(r.KeptThere, "message is", "messages are")))
+				Plural(r.KeptThere, "message is", "messages are")))
 		}
 		if r.Unknown > 0 {
 			lines = append(lines, fmt.Sprintf("%s in the store that no run has seen yet: nothing to compare with",
-				plural(r.Unknown, "message is", "messages are")))
+				Plural(r.Unknown, "message is", "messages are")))
 		}
 		if n := r.Count(verify.Rewritten); n > 0 {
-			lines = append(lines, fmt.Sprintf("%s rewritten by the server, %s", plural(n, "message was", "messages were"), v.Compared[i]))
+			lines = append(lines, fmt.Sprintf("%s rewritten by the server, %s", Plural(n, "message was", "messages were"), v.Compared[i]))
 		}
 	}
 	return lines
