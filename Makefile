@@ -17,7 +17,7 @@ needs: ## what the tests need and this machine lacks, on Debian
 	@testdata/ci/needs.sh
 
 test: needs ## all tests, with the race detector
-	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -race -timeout 30m ./...
+	@PATH="$$PATH:/usr/sbin:/sbin" $(GO) test -race -parallel 6 -timeout 30m ./...
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$(gofmt -l .) && test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }

@@ -85,6 +85,13 @@ func letterCost(class int, name string, twist func() synctest.Twist, says ...str
 	return h
 }
 
+// silence ends the run when it comes again with hardly anything in between: no
+// run outlives twice its timeout.
+func silence(name string, twist func() synctest.Twist) hostile {
+	return hostile{class: 24, name: name, twist: twist, cost: costRun, says: []string{"nothing moved for"},
+		ends: []int{exitTemporary, exitPartly, exitFailed}}
+}
+
 // harmless costs nothing.
 func harmless(class int, name string, twist func() synctest.Twist) hostile {
 	return hostile{class: class, name: name, twist: twist}
@@ -232,9 +239,9 @@ func hostileOrder() []hostile {
 				c.Answer, c.Stall = c.Answer[:1], true
 			}
 		}), cost: costRun, ends: []int{exitTemporary}, says: []string{"nothing moved for"}},
-		oddCosts(24, "silence amid FETCH", hangs(func(c *synctest.Call) { c.Stall = true }), "nothing moved for"),
-		oddBodies(24, "silence amid a body", bodies(func(c *synctest.Call) {
+		silence("silence amid FETCH", hangs(func(c *synctest.Call) { c.Stall = true })),
+		silence("silence amid a body", bodies(func(c *synctest.Call) {
 			c.Answer, c.Stall = []string{"* 9 FETCH (UID 9 BODY[] {1000}\r\nhello"}, true
-		}), "nothing moved for"),
+		})),
 	}
 }

@@ -25,8 +25,8 @@ func TestSignInByBrowserAndRunWithoutAskingAgain(t *testing.T) {
 				t.Error("nothing was downloaded")
 			}
 			w.does("sync", "home", "--json").isQuiet()
-			if w.authority.Renewals != 0 {
-				t.Errorf("%d renewals of a token that is good", w.authority.Renewals)
+			if w.renewals() != 0 {
+				t.Errorf("%d renewals of a token that is good", w.renewals())
 			}
 			w.does("status").exits(exitDone)
 			o := w.does("auth", "status").exits(exitDone)
@@ -65,32 +65,32 @@ func TestTokensThatTheServerRefuses(t *testing.T) {
 	t.Run("expired before its time", func(t *testing.T) {
 		w.authority.Expire()
 		w.does("backup", "home").exits(exitDone)
-		if w.authority.Renewals != 1 {
-			t.Errorf("%d renewals", w.authority.Renewals)
+		if w.renewals() != 1 {
+			t.Errorf("%d renewals", w.renewals())
 		}
 	})
 	t.Run("revoked, but not the sign-in", func(t *testing.T) {
 		w.authority.Revoke(false)
 		w.does("backup", "home").exits(exitDone)
-		if w.authority.Renewals != 2 {
-			t.Errorf("%d renewals", w.authority.Renewals)
+		if w.renewals() != 2 {
+			t.Errorf("%d renewals", w.renewals())
 		}
 	})
 	t.Run("of somebody else", func(t *testing.T) {
-		w.authority.User = "nobody-else"
+		w.change(func(a *synctest.Authority) { a.User = "nobody-else" })
 		// One retry, with another token; then the server's reason.
 		w.does("backup", "home").exits(exitAuth).says("mailferry auth login home")
-		if w.authority.Renewals != 3 {
-			t.Errorf("%d renewals", w.authority.Renewals)
+		if w.renewals() != 3 {
+			t.Errorf("%d renewals", w.renewals())
 		}
-		w.authority.User = w.user.Name
+		w.change(func(a *synctest.Authority) { a.User = w.user.Name })
 		w.does("backup", "home").exits(exitDone)
 	})
 	t.Run("the authorization server is down", func(t *testing.T) {
 		w.authority.Revoke(false)
-		w.authority.Broken = 503
+		w.change(func(a *synctest.Authority) { a.Broken = 503 })
 		w.does("backup", "home").exits(exitTemporary).says("503")
-		w.authority.Broken = 0
+		w.change(func(a *synctest.Authority) { a.Broken = 0 })
 		w.does("backup", "home").exits(exitDone)
 	})
 	t.Run("the sign-in is revoked", func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestTokensThatTheServerRefuses(t *testing.T) {
 func TestRunsAtTheSameTimeLoseNoRotatedToken(t *testing.T) {
 	w := newOAuthWorld(t, "")
 	w.does("auth", "login", "home").exits(exitDone)
-	before := w.authority.Renewals
+	before := w.renewals()
 	w.authority.Revoke(false)
 	var runs sync.WaitGroup
 	for range 4 {
@@ -123,7 +123,7 @@ func TestRunsAtTheSameTimeLoseNoRotatedToken(t *testing.T) {
 		})
 	}
 	runs.Wait()
-	if n := w.authority.Renewals - before; n != 1 {
+	if n := w.renewals() - before; n != 1 {
 		t.Errorf("%d renewals", n)
 	}
 	w.does("backup", "home").exits(exitDone)
@@ -179,7 +179,7 @@ func TestSignInThatIsDenied(t *testing.T) {
 
 func TestSignInAsSomebodyElseIsFoundOutAtOnce(t *testing.T) {
 	w := newOAuthWorld(t, "")
-	w.authority.User = "somebody-else"
+	w.change(func(a *synctest.Authority) { a.User = "somebody-else" })
 	w.does("auth", "login", "home").exits(exitAuth).says("did you sign in as " + w.user.Name)
 }
 

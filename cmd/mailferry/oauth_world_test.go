@@ -20,6 +20,19 @@ type oauthWorld struct {
 	config    string
 }
 
+// change changes what the authorization server does from now on.
+func (w *oauthWorld) change(how func(*synctest.Authority)) {
+	w.authority.Lock()
+	defer w.authority.Unlock()
+	how(w.authority)
+}
+
+// renewals is how often it has renewed a token.
+func (w *oauthWorld) renewals() (n int) {
+	w.change(func(a *synctest.Authority) { n = a.Renewals })
+	return n
+}
+
 // newOAuthWorld has the account "home" with the further keys.
 func newOAuthWorld(t *testing.T, keys string) *oauthWorld {
 	t.Helper()
