@@ -162,10 +162,10 @@ func TestKilledWhileTheTokenIsRenewed(t *testing.T) {
 
 func TestSignInByDevice(t *testing.T) {
 	w := newOAuthWorld(t, "")
-	w.authority.DeviceScript = []string{"authorization_pending"}
+	w.change(func(a *synctest.Authority) { a.DeviceScript = []string{"authorization_pending"} })
 	w.does("auth", "login", "home", "--device").exits(exitDone).says("/type-it-here", "WDJB-MJHT")
 	w.does("backup", "home").exits(exitDone)
-	w.authority.Polls, w.authority.DeviceScript = 0, []string{"access_denied"}
+	w.change(func(a *synctest.Authority) { a.Polls, a.DeviceScript = 0, []string{"access_denied"} })
 	w.does("auth", "login", "home", "--device").exits(exitAuth).says("access_denied")
 	// A sign-in that failed leaves the old one as it was.
 	w.does("backup", "home").exits(exitDone)
