@@ -25,6 +25,9 @@ var cyrusPackages = []string{
 // cyrusAdmin is the account that makes the others' mailboxes.
 const cyrusAdmin = "admin"
 
+// cyrusUsers is how many users a Cyrus can have.
+const cyrusUsers = 40
+
 // Cyrus starts a Cyrus for one test.
 func Cyrus(tb testing.TB) *Server {
 	tb.Helper()
@@ -176,6 +179,13 @@ func (c *cyrus) prepare() error {
 			return err
 		}
 	}
+	// The file of passwords must not change while somebody logs in: what is read
+	// then may be half of it.
+	for i := range cyrusUsers {
+		if err := c.addUser(fmt.Sprintf("u%d", i+1)); err != nil {
+			return err
+		}
+	}
 	if err := c.addUser(cyrusAdmin); err != nil {
 		return err
 	}
@@ -194,8 +204,9 @@ func (c *cyrus) own(path string) error {
 
 // addAccount makes a user and, as the administrator, the user's INBOX.
 func (c *cyrus) addAccount(name string) error {
-	if err := c.addUser(name); err != nil {
-		return err
+	var n int
+	if _, err := fmt.Sscanf(name, "u%d", &n); err != nil || n > cyrusUsers {
+		return fmt.Errorf("no password for %s was made: raise cyrusUsers", name)
 	}
 	admin, err := dialClient(loopback(c.port), cyrusAdmin, Password)
 	if err != nil {
