@@ -58,19 +58,10 @@ func (t *benchTable) publish(b *testing.B) {
 		fmt.Print("\n" + text)
 		return
 	}
-	// What was measured by hand stays.
-	if old, err := os.ReadFile(path); err == nil {
-		if _, byHand, found := strings.Cut(string(old), byHandMark); found {
-			text += "\n" + byHandMark + byHand
-		}
-	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		b.Fatal(err)
 	}
 }
-
-// byHandMark is the line behind which the table's file is nobody's but people's.
-const byHandMark = "<!-- Below: measured by hand; make bench leaves it. -->\n"
 
 func (t *benchTable) markdown() string {
 	var b strings.Builder
@@ -82,6 +73,7 @@ at the end, and no parsing, hashing or state; "reading alone" drops the octets. 
 and offlineimap (which flushes files, but not folders) may lose in a power cut what they have
 acknowledged. A turn is one change from the server speaking to the client speaking, added up over
 all connections, which may wait at the same time. A program without parentheses played one round.
+What was measured otherwise is in NOTES.md.
 `)
 	for _, row := range t.rows {
 		fmt.Fprintf(&b, "\n## %s\n\n", row.title)
