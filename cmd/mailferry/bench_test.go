@@ -78,6 +78,11 @@ func BenchmarkBesideOthers(b *testing.B) {
 			bench.archive(b)
 		}
 	})
+	b.Run("gmail", func(b *testing.B) {
+		for range b.N {
+			bench.gmail(b)
+		}
+	})
 	bench.table.publish(b)
 }
 

@@ -100,6 +100,10 @@ func (g *Gmail) serve(conn net.Conn) {
 		_ = conn.SetDeadline(time.Now().Add(patience))
 		words := strings.Fields(strings.ToUpper(command) + " none")
 		switch verb := words[0]; {
+		case verb == "LOGOUT":
+			fmt.Fprintf(out, "* BYE\r\n%s OK done\r\n", tag)
+			_ = out.Flush()
+			return
 		case verb == "CAPABILITY":
 			fmt.Fprint(out, "* CAPABILITY IMAP4rev1 UIDPLUS CONDSTORE ESEARCH X-GM-EXT-1\r\n")
 		case verb == "LIST":
@@ -144,15 +148,25 @@ func (g *Gmail) fetch(out *bufio.Writer, name, set, items string) {
 			break
 		}
 		m := messages[uid-1]
-		part := ""
+		answer := fmt.Sprintf("UID %d", uid)
+		for _, item := range []struct{ name, value string }{
+			{"X-GM-MSGID", fmt.Sprint(m.id)}, {"FLAGS", `(\Seen)`}, {"RFC822.SIZE", fmt.Sprint(len(m.octets))},
+			{"INTERNALDATE", fmt.Sprintf(`"17-Jul-1996 02:44:%02d +0000"`, m.id%60)},
+		} {
+			if strings.Contains(items, item.name) {
+				answer += " " + item.name + " " + item.value
+			}
+		}
+		if strings.Contains(items, "MODSEQ") || strings.Contains(items, "CHANGEDSINCE") {
+			answer += " MODSEQ (5)"
+		}
 		for section, octets := range map[string][]byte{"BODY.PEEK[]": m.octets, "BODY.PEEK[HEADER]": header(m.octets)} {
 			if strings.Contains(items, section) {
-				part = fmt.Sprintf(" %s {%d}\r\n%s", strings.Replace(section, ".PEEK", "", 1), len(octets), octets)
+				answer += fmt.Sprintf(" %s {%d}\r\n%s", strings.Replace(section, ".PEEK", "", 1), len(octets), octets)
 				g.count(m.id, section == "BODY.PEEK[]")
 			}
 		}
-		fmt.Fprintf(out, "* %d FETCH (UID %d X-GM-MSGID %d MODSEQ (5) FLAGS (\\Seen) RFC822.SIZE %d INTERNALDATE \"17-Jul-1996 02:44:%02d +0000\"%s)\r\n",
-			uid, uid, m.id, len(m.octets), m.id%60, part)
+		fmt.Fprintf(out, "* %d FETCH (%s)\r\n", uid, answer)
 	}
 }
 
