@@ -1,0 +1,53 @@
+package main
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"mailferry/syncer/mailbox"
+	"mailferry/syncer/synctest"
+)
+
+// What a run without changes may cost after the greeting: login, ID with
+// NAMESPACE, LIST-STATUS, LOGOUT; and in octets for 100 mailboxes.
+const (
+	nothingNewTurns  = 4
+	nothingNewOctets = 20_000
+)
+
+// The latency of a line is paid for each turn, so a run that finds nothing to
+// do takes as few for 100 mailboxes as for 10.
+func TestNothingNewCostsFourTurnsHoweverManyMailboxes(t *testing.T) {
+	servers := map[string]*synctest.Server{
+		"Dovecot": synctest.Dovecot(t, synctest.DovecotConfig{}), "Cyrus": synctest.Cyrus(t),
+	}
+	for name, server := range servers {
+		for _, mailboxes := range []int{10, 100} {
+			t.Run(name+" "+strconv.Itoa(mailboxes), func(t *testing.T) {
+				w := newWorld(t, server, layoutFS)
+				for i := range mailboxes - 1 { // and INBOX
+					name := mailbox.Name("Folder" + strconv.Itoa(i))
+					w.user.Create(name)
+					w.user.Append(name, mailbox.Flags{}, mailbox.Date{}, []byte("Subject: one\r\n\r\ntext\r\n"))
+				}
+				link := newBenchLink(t, server.Addr, 5*time.Millisecond, 0)
+				w.addr = link.addr
+				if o := w.sync().exits(0); o.summary.Downloaded != mailboxes-1 {
+					t.Fatalf("%+v", o.summary)
+				}
+				for _, command := range []string{"sync", "backup"} {
+					link.traffic()
+					o := w.transfer(command).exits(0)
+					got := link.traffic()
+					if got.conns != 1 || got.turns > nothingNewTurns || got.down > nothingNewOctets {
+						t.Errorf("%s: %d connections, %d turns, %d octets down", command, got.conns, got.turns, got.down)
+					}
+					if o.summary.RoundTrips > nothingNewTurns || o.summary.Mailboxes != mailboxes || o.summary.changes() != (summary{}) {
+						t.Errorf("%s: the summary says %+v", command, o.summary)
+					}
+				}
+			})
+		}
+	}
+}
