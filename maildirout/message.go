@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"mailferry/syncer/mailbox"
 )
@@ -44,21 +45,28 @@ func (s *Store) Open(ctx context.Context, name mailbox.Name, key mailbox.Key) (i
 	return reader, nil
 }
 
+// openMessage opens a message's file. That a folder which was open already lacks
+// it proves nothing: it may have another name by now.
 func (s *Store) openMessage(ctx context.Context, name mailbox.Name, key mailbox.Key) (*os.File, error) {
-	f, err := s.openFolder(name)
-	if err != nil {
-		return nil, err
+	for start := time.Now(); ; {
+		d, err := s.takeDesk(name)
+		if err != nil {
+			return nil, err
+		}
+		var open *os.File
+		err = s.onFile(ctx, d.folder, key, func(one file) (err error) {
+			open, err = openFile(d.part(one), one.name)
+			return err
+		})
+		s.giveBack(d)
+		switch {
+		case err == nil:
+			return open, nil
+		case !d.opened.Before(start) || !isMissing(err):
+			return nil, fmt.Errorf("message %s of %s: %w", key, name, err)
+		}
+		s.clearDesks()
 	}
-	defer f.close()
-	var open *os.File
-	err = s.onFile(ctx, f, key, func(one file) error {
-		open, err = openFile(f.root, one.sub()+"/"+one.name)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("message %s of %s: %w", key, name, err)
-	}
-	return open, nil
 }
 
 // ChangeFlags changes a message's flags, whatever a mail reader made of its

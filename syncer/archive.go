@@ -63,29 +63,50 @@ func (r *run) foretell(boxes []*box) error {
 
 // archive takes from the server what the limits let go. It works on one
 // mailbox after the other: what goes wrong with a server's deletions is seen
-// before the next mailbox is touched.
-func (r *run) archive(ctx context.Context, boxes []*box) error {
+// before the next mailbox is touched. Only looking runs ahead.
+func (r *run) archive(ctx context.Context, boxes []*box) (err error) {
 	if r.Policy.Retention == nil {
 		return nil
 	}
-	for _, b := range taking(boxes) {
+	ahead, cancel := context.WithCancel(ctx)
+	proofs := r.proveAhead(ahead, taking(boxes))
+	r.settling.SetLimit(1)
+	defer func() {
+		// Nobody is at work any more when this ends.
+		cancel()
+		for range proofs {
+		}
+		if unsettled := r.settling.Wait(); err == nil {
+			err = unsettled
+		}
+	}()
+	for p := range proofs {
 		if r.isStopped() {
 			return mailbox.ErrStopped
 		}
-		err := r.archiveBox(ctx, b)
+		if p.gate.isShut.Load() {
+			continue
+		}
+		err := p.err
+		if err == nil {
+			err = r.archiveGroup(ctx, p)
+		}
 		if err == nil {
 			continue
 		}
 		if isFatal(err) || ctx.Err() != nil {
 			return err
 		}
-		r.halt(b)
-		r.tally.trouble(b.name, err)
+		p.gate.isShut.Store(true)
+		r.halt(p.gate.box)
+		r.tally.trouble(p.gate.box.name, err)
 	}
-	return nil
+	return ctx.Err()
 }
 
-func (r *run) archiveBox(ctx context.Context, b *box) error {
+// toArchive are the actions that take messages from the server, or tell other
+// machines that this one has them.
+func (r *run) toArchive(b *box) []plan.Action {
 	if n := b.plan.Postponed; n > 0 {
 		r.halt(b)
 		r.tally.trouble(b.name, fmt.Errorf("%w: %d messages are left to the next run", mailbox.ErrUIDValidity, n))
@@ -98,46 +119,20 @@ func (r *run) archiveBox(ctx context.Context, b *box) error {
 			actions = append(actions, action)
 		}
 	}
-	if len(actions) == 0 {
-		return nil
-	}
-	g, err := r.openGate(ctx, b, actions)
-	if err != nil {
-		return err
-	}
-	ahead, cancel := context.WithCancel(ctx)
-	proofs := g.proveAhead(ahead, actions)
-	defer func() {
-		cancel()
-		for range proofs {
-			// It is not at work any more when the mailbox is left.
-		}
-	}()
-	for p := range proofs {
-		if p.err != nil {
-			return p.err
-		}
-		if r.isStopped() {
-			return mailbox.ErrStopped
-		}
-		if err := r.archiveGroup(ctx, g, p); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
+	return actions
 }
 
 // archiveGroup takes from the server what passed of a whole group.
-func (r *run) archiveGroup(ctx context.Context, g *gate, p proof) (err error) {
+func (r *run) archiveGroup(ctx context.Context, p proof) (err error) {
 	for _, kind := range []plan.Kind{plan.FlagRemote, plan.MoveRemote, plan.ExpungeRemote} {
 		some := ofKind(p.actions, kind)
 		if len(some) == 0 {
 			continue
 		}
 		if kind == plan.FlagRemote {
-			err = r.reportCopies(ctx, g.box, some)
+			err = r.reportCopies(ctx, p.gate.box, some)
 		} else {
-			err = r.release(ctx, g, some, kind, p.isLast)
+			err = r.release(ctx, p.gate, some, kind, p.isLast)
 		}
 		if err != nil {
 			return err
@@ -274,11 +269,17 @@ func (r *run) confirmRelease(ctx context.Context, g *gate, actions []plan.Action
 		g.present = after
 	}
 	g.isFirst, g.asked = false, g.asked.Union(asked)
-	return r.settleRelease(ctx, b, actions, modified, left)
+	r.settling.Go(func() error { return r.settleRelease(ctx, b, actions, modified, left) })
+	if !left.IsEmpty() {
+		return fmt.Errorf("%w: the server does not expunge what it says it does; the rest of the mailbox is not tried", mailbox.ErrProtocol)
+	}
+	return nil
 }
 
 func uidsIn(set, other mailbox.UIDSet) mailbox.UIDSet { return set.Minus(set.Minus(other)) }
 
+// settleRelease writes down what the server let go, while it is asked for the
+// next group: until then the state has it as about to go, which is as good.
 func (r *run) settleRelease(ctx context.Context, b *box, actions []plan.Action, modified, left mailbox.UIDSet) error {
 	commit := mailbox.Commit{Mailbox: b.base.Known.ID}
 	for _, action := range actions {
@@ -304,9 +305,6 @@ func (r *run) settleRelease(ctx context.Context, b *box, actions []plan.Action, 
 		default:
 			r.tally.done(action)
 		}
-	}
-	if !left.IsEmpty() {
-		return fmt.Errorf("%w: the server does not expunge what it says it does; the rest of the mailbox is not tried", mailbox.ErrProtocol)
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,22 +35,25 @@ type gate struct {
 	// bodies are what the server sent just now of messages that it never sent
 	// whole before.
 	bodies map[mailbox.UID]mailbox.Hash
+	// isShut: something went wrong; no other message of the mailbox passes.
+	isShut atomic.Bool
 }
 
 // openGate looks at server, disk and state once more, and makes the files of all
-// messages that want to pass durable: one barrier, not one a group.
+// messages that want to pass durable: one barrier, not one a group. The gate is
+// there even when there is an error.
 func (r *run) openGate(ctx context.Context, b *box, actions []plan.Action) (*gate, error) {
 	g := &gate{run: r, box: b, links: map[mailbox.LinkID]mailbox.Link{}, isFirst: true}
 	if err := g.lookAtServer(ctx); err != nil {
-		return nil, err
+		return g, err
 	}
 	files, _, err := r.Local.List(ctx, b.name)
 	if err != nil {
-		return nil, err
+		return g, err
 	}
 	g.files = files
 	if err := r.LocalMessages.Persist(ctx, b.name, keysOfLinks(actions)); err != nil {
-		return nil, &diskError{err}
+		return g, &diskError{err}
 	}
 	err = r.scan(ctx, b.base.Known.ID, mailbox.Some{}, func(link *mailbox.Link) error {
 		g.links[link.ID] = *link
@@ -120,39 +125,68 @@ var checks = []check{
 	(*gate).isUndoubted,
 }
 
-// proof is a group of messages that was looked at: those of it that passed.
+// proof is a group of messages that was looked at: those of it that passed, or
+// why there is none.
 type proof struct {
+	gate    *gate
 	actions []plan.Action
-	isLast  bool
-	err     error
+	// isLast: no other group of the mailbox follows.
+	isLast bool
+	err    error
 }
 
-// proveAhead proves one group after the other, and notes that they are about to
-// go, while the server still takes the group before: disk and server work at
-// the same time. It ends with the first error.
-func (g *gate) proveAhead(ctx context.Context, actions []plan.Action) <-chan proof {
-	proofs := make(chan proof)
+// proveAhead proves one group after the other, through all mailboxes, and notes
+// that they are about to go, while the server still takes the groups before:
+// disk and server work at the same time. A mailbox ends with its first error.
+func (r *run) proveAhead(ctx context.Context, boxes []*box) <-chan proof {
+	// One waits, one is in the making.
+	proofs := make(chan proof, 1)
 	go func() {
 		defer close(proofs)
-		for group := range slices.Chunk(actions, archiveGroup) {
-			p := proof{isLast: group[len(group)-1].UID == actions[len(actions)-1].UID, err: mailbox.ErrStopped}
-			if !g.run.isStopped() {
-				p.actions, p.err = g.prove(ctx, group)
+		for _, b := range boxes {
+			actions := r.toArchive(b)
+			if len(actions) == 0 {
+				continue
 			}
-			if p.err == nil {
-				p.err = g.run.intend(ctx, g.box, ofKind(p.actions, plan.MoveRemote, plan.ExpungeRemote))
-			}
-			select {
-			case proofs <- p:
-			case <-ctx.Done():
-				return
-			}
-			if p.err != nil {
-				return
+			for p := range r.proofsOf(ctx, b, actions) {
+				select {
+				case proofs <- p:
+				case <-ctx.Done():
+					return
+				}
+				if p.err != nil {
+					break
+				}
 			}
 		}
 	}()
 	return proofs
+}
+
+// proofsOf proves the messages of one mailbox, group by group.
+func (r *run) proofsOf(ctx context.Context, b *box, actions []plan.Action) iter.Seq[proof] {
+	return func(yield func(proof) bool) {
+		g, err := r.openGate(ctx, b, actions)
+		if err != nil {
+			yield(proof{gate: g, err: err})
+			return
+		}
+		for group := range slices.Chunk(actions, archiveGroup) {
+			if g.isShut.Load() {
+				return
+			}
+			p := proof{gate: g, isLast: group[len(group)-1].UID == actions[len(actions)-1].UID, err: mailbox.ErrStopped}
+			if !r.isStopped() {
+				p.actions, p.err = g.prove(ctx, group)
+			}
+			if p.err == nil {
+				p.err = r.intend(ctx, b, ofKind(p.actions, plan.MoveRemote, plan.ExpungeRemote))
+			}
+			if !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // prove returns the actions whose messages passed. Those that did not are

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
 )
@@ -109,6 +111,8 @@ type run struct {
 	Options
 	tally   tally
 	silence silence
+	// settling writes down what an archive's server let go.
+	settling errgroup.Group
 }
 
 // straight is the whole run in a straight line.
