@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+	"unicode"
 
 	"mailferry/cmd/internal/config"
 	"mailferry/syncer/mailbox"
@@ -27,20 +28,25 @@ type queryTerm struct{ field, text string }
 // queryFields are what a term may be about.
 var queryFields = []string{"from", "to", "subject", "mailbox", "since", "before"}
 
-// parseQuery reads "from:ann subject:invoice". A word without a field belongs
-// to the term before it: "subject:two words".
+// parseQuery reads `from:ann subject:invoice`. A word without a field belongs
+// to the term before it, and so does what stands in double quotes: `subject:two
+// words` is `subject:"two words"`.
 func parseQuery(text string) (query, error) {
+	text = strings.TrimSpace(text)
+	if first, _, isTerm := strings.Cut(strings.TrimLeft(text, `"`), ":"); text != "" && (!isTerm || !isQueryField(first)) {
+		return query{name: text}, nil
+	}
+	words, err := queryWords(text)
+	if err != nil {
+		return query{}, err
+	}
 	var q query
-	for _, word := range strings.Fields(text) {
-		field, rest, isTerm := strings.Cut(word, ":")
-		switch {
-		case isTerm && isQueryField(field):
+	for _, word := range words {
+		if field, rest, isTerm := strings.Cut(word, ":"); isTerm && isQueryField(field) {
 			q.terms = append(q.terms, queryTerm{strings.ToLower(field), rest})
-		case len(q.terms) > 0:
+		} else {
 			last := &q.terms[len(q.terms)-1]
 			last.text = strings.TrimSpace(last.text + " " + word)
-		default:
-			return query{name: strings.TrimSpace(text)}, nil
 		}
 	}
 	if len(q.terms) == 0 {
@@ -57,6 +63,25 @@ func parseQuery(text string) (query, error) {
 		}
 	}
 	return q, nil
+}
+
+// queryWords splits at spaces, but for those between double quotes, which are
+// left out.
+func queryWords(text string) ([]string, error) {
+	isQuoted := false
+	words := strings.FieldsFunc(text, func(r rune) bool {
+		if r == '"' {
+			isQuoted = !isQuoted
+		}
+		return !isQuoted && unicode.IsSpace(r)
+	})
+	if isQuoted {
+		return nil, errors.New("a quotation mark is not closed")
+	}
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], `"`, "")
+	}
+	return words, nil
 }
 
 func isQueryField(name string) bool {
