@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mailferry/cmd/internal/config"
@@ -27,7 +28,7 @@ type target struct {
 }
 
 // targets finds out what the arguments mean: URL DIR, names of accounts, the
-// folders of stores, or nothing for all accounts.
+// folders of stores, or nothing for all accounts. What is named twice is one.
 func (a *app) targets(ctx context.Context, args []string, allowURL bool) ([]target, error) {
 	loaded, err := a.loadConfig()
 	if err != nil {
@@ -53,9 +54,17 @@ func (a *app) targets(ctx context.Context, args []string, allowURL bool) ([]targ
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, t)
+		if !slices.ContainsFunc(list, t.isSame) {
+			list = append(list, t)
+		}
 	}
 	return list, nil
+}
+
+// isSame reports whether two targets are one account's one store, as an
+// account's name and its store's folder are.
+func (t target) isSame(other target) bool {
+	return t.account.Name == other.account.Name && absolute(t.account.Store) == absolute(other.account.Store)
 }
 
 // oneTarget is targets for commands that work on one account.
