@@ -36,7 +36,7 @@ func (r *report) Action(action plan.Action, result syncer.Result, err error) {
 	if result == syncer.Failed {
 		r.mu.Lock()
 		if r.failed++; len(r.failures) < maxTold {
-			r.failures = append(r.failures, strings.Join(strings.Fields(ui.ActionLine(action)), " ")+": "+fmt.Sprint(err))
+			r.failures = append(r.failures, strings.Join(strings.Fields(ui.ActionLine(action)), " ")+": "+reason(action.Mailbox, err))
 		}
 		r.mu.Unlock()
 	}
@@ -129,9 +129,15 @@ func (r *report) troubleBlocks(account, again string) (list []block) {
 		if hint == "" {
 			hint = "the rest is done; this mailbox is tried again by: " + again
 		}
-		list = append(list, block{text + ": " + t.err.Error(), hint})
+		list = append(list, block{text + ": " + reason(t.name, t.err), hint})
 	}
 	return list
+}
+
+// reason is an error's text without the mailbox's name, where that is told
+// anyway: many errors begin with it.
+func reason(name mailbox.Name, err error) string {
+	return strings.TrimPrefix(fmt.Sprint(err), string(name)+": ")
 }
 
 // guardText says exactly what was seen.

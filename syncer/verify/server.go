@@ -114,7 +114,7 @@ func (s *Server) fetchAll(ctx context.Context, ref mailbox.Ref, messages []*Mess
 			defer func() { <-s.slots }()
 			by, uids := byUID(part)
 			if err := s.Remote.Fetch(ctx, ref, uids, mailbox.Whole, sink(by)); err != nil {
-				return fmt.Errorf("%s: %w", ref.Name, err)
+				return err
 			}
 			for _, m := range part {
 				if m.Hash.IsZero() && m.Trouble == nil {
@@ -187,7 +187,7 @@ func (s *Server) Canonical(ctx context.Context, ref mailbox.Ref, messages []*Mes
 	by, uids := byUID(messages)
 	sink := &canonicals{messages: by, found: map[*Message]Canonical{}}
 	if err := s.Remote.Fetch(ctx, ref, uids, mailbox.Whole, sink); err != nil {
-		return nil, fmt.Errorf("%s: %w", ref.Name, err)
+		return nil, err
 	}
 	return sink.found, nil
 }
