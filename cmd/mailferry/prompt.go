@@ -57,14 +57,19 @@ func (m *answers) forget() {
 	clear(m.given)
 }
 
-// askPassword reads a line that the terminal does not show. When ctx ends, it
-// returns at once and gives the terminal back as it was.
+// askPassword reads a line that the terminal does not show, not even what is
+// typed as soon as the question appears. When ctx ends, it returns at once and
+// gives the terminal back as it was.
 func (a *app) askPassword(ctx context.Context, question string) (string, error) {
 	a.asking.Lock()
 	defer a.asking.Unlock()
 	fd := int(a.stdin.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
+		return "", fmt.Errorf("ask for the password: %w", err)
+	}
+	defer term.Restore(fd, before)
+	if err := hideTyping(fd); err != nil {
 		return "", fmt.Errorf("ask for the password: %w", err)
 	}
 	fmt.Fprint(a.console.Err(), question)
@@ -87,7 +92,6 @@ func (a *app) askPassword(ctx context.Context, question string) (string, error) 
 	case <-a.stop:
 	case <-ctx.Done():
 	}
-	term.Restore(fd, before)
 	return "", context.Canceled
 }
 

@@ -114,15 +114,6 @@ func (term *terminal) answers(question, line string) {
 	term.types(line)
 }
 
-// answersHidden is answers for what must not be shown: as people do, it types
-// when the question has been there for a moment.
-func (term *terminal) answersHidden(question, line string) {
-	term.t.Helper()
-	term.sees(question)
-	time.Sleep(500 * time.Millisecond)
-	term.types(line)
-}
-
 // exits waits for the command's end.
 func (term *terminal) exits(want int) {
 	term.t.Helper()

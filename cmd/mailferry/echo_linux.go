@@ -1,0 +1,5 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+const getSettings, setSettings = unix.TCGETS, unix.TCSETS
