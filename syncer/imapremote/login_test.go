@@ -77,6 +77,30 @@ func TestRefusedLogins(t *testing.T) {
 	}
 }
 
+// A server should close the connection after BYE. One that does not, and never
+// answers the login, is not waited for. (RFC 3501, section 7.1.5)
+func TestServerThatSaysByeAndHoldsTheLineIsLeft(t *testing.T) {
+	for _, last := range []string{"* BYE too many connections", "* BYE [AUTHENTICATIONFAILED] bad password"} {
+		server := startFake(t, fakeGreeting, func(_ int, line string) []string {
+			if strings.HasPrefix(line, "AUTHENTICATE") || strings.HasPrefix(line, "LOGIN") {
+				return []string{last}
+			}
+			return nil
+		})
+		opts := options(t, server.addr, "user")
+		opts.Dialer.Timeout = time.Minute
+		began := time.Now()
+		_, err := Open(t.Context(), opts)
+		var refused *mailbox.ServerError
+		if !errors.As(err, &refused) || refused.Status != "BYE" {
+			t.Errorf("%s: %v", last, err)
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("%s: it is waited for %v", last, took)
+		}
+	}
+}
+
 // The server waits for an answer to its challenge: an empty line, or %x01 for
 // OAUTHBEARER. (RFC 7628, section 3.2.3)
 func TestOAuthRefusalSaysWhatTheServerSaidAndIsAnswered(t *testing.T) {

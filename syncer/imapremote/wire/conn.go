@@ -22,6 +22,11 @@ const chunkSize = 16 << 10
 // errKicked wakes the control plane's reader so that Raw can have the stream.
 var errKicked = errors.New("the data plane wants the stream")
 
+// farewellTime is how long a server that said BYE may take for what else it has
+// to say, such as the answer to the command at hand. It should close then, and
+// some do not. (RFC 3501, section 7.1.5)
+const farewellTime = time.Second
+
 // Conn is a stream to a server, shared by the control plane (a client library
 // that uses it as a net.Conn) and the data plane (Raw).
 //
@@ -293,7 +298,15 @@ func (c *Conn) deadline() (time.Time, error) {
 	case c.parked && !c.control.awaited():
 		return time.Time{}, nil
 	}
-	return time.Now().Add(c.timeout), nil
+	return time.Now().Add(c.patience()), nil
+}
+
+// patience is how long the server may be silent. c.mu is held.
+func (c *Conn) patience() time.Duration {
+	if c.bye != nil {
+		return min(c.timeout, farewellTime)
+	}
+	return c.timeout
 }
 
 // setReadDeadline has a read that waits look again at how long it may. c.mu is
@@ -322,8 +335,9 @@ func (c *Conn) portion(p []byte) []byte {
 func (c *Conn) stalled() bool {
 	c.mu.Lock()
 	waiting := c.parked && (c.kicked || !c.control.awaited())
+	patience := c.patience()
 	c.mu.Unlock()
-	return !waiting && time.Since(time.Unix(0, c.progress.Load())) >= c.timeout-c.timeout/8
+	return !waiting && time.Since(time.Unix(0, c.progress.Load())) >= patience-patience/8
 }
 
 // transmit writes to the stream under the progress timeout.

@@ -71,7 +71,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	c.progress.Store(time.Now().UnixNano())
 	if c.parked && c.control.awaited() {
 		// The reader went to sleep without a deadline when nothing was awaited.
-		c.setReadDeadline(time.Now().Add(c.timeout))
+		c.setReadDeadline(time.Now().Add(c.patience()))
 	}
 	c.mu.Unlock()
 
