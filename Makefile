@@ -52,10 +52,10 @@ cross: ## that it builds wherever it is released, and on Windows the tests, too
 	CGO_ENABLED=0 GOOS=windows $(GO) vet ./...
 
 GORELEASER ?= github.com/goreleaser/goreleaser/v2@v2.16.0
-packages: ## archives, deb, rpm and apk in dist/, and a test that installs the deb (the first time builds goreleaser: 10 minutes, 4 GB)
+packages: ## archives, deb, rpm and apk in dist/packages, and a test that installs the deb (the first time builds goreleaser: 10 minutes, 4 GB)
 	$(GO) run $(GORELEASER) check
 	$(GO) run $(GORELEASER) release --snapshot --clean
 	$(GO) test -tags packages -count=1 -run TestPackage ./cmd/mailferry
 
 clean: ## what the other targets leave behind
-	rm -rf mailferry dist packaging
+	rm -rf mailferry dist

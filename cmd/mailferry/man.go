@@ -11,20 +11,25 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"mailferry/cmd/internal/schedule"
 )
 
 // newManCommand is for packages, not for people: hidden.
 func newManCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:    "man DIR",
-		Short:  "Write the man pages and the shells' completions, as packages install them",
+		Short:  "Write the man pages, the shells' completions and systemd's units, as packages install them",
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := writeManPages(cmd.Root(), filepath.Join(args[0], "man")); err != nil {
 				return err
 			}
-			return writeCompletions(cmd.Root(), filepath.Join(args[0], "completions"))
+			if err := writeCompletions(cmd.Root(), filepath.Join(args[0], "completions")); err != nil {
+				return err
+			}
+			return writeUnits(filepath.Join(args[0], "units"))
 		},
 	}
 }
@@ -118,6 +123,19 @@ func writeCompletions(root *cobra.Command, dir string) error {
 			return err
 		}
 		if err := os.WriteFile(filepath.Join(dir, shell.file), script.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeUnits writes what schedule installs, for whichever account.
+func writeUnits(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, text := range schedule.PackagedUnits("/usr/bin/mailferry") {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}

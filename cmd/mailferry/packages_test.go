@@ -14,9 +14,9 @@ import (
 // TestPackageIsInstalledAndWorks unpacks the .deb of this machine that
 // `make packages` has built, as dpkg does, and runs what is in it.
 func TestPackageIsInstalledAndWorks(t *testing.T) {
-	debs, err := filepath.Glob(filepath.Join("..", "..", "dist", "mailferry_*_"+runtime.GOARCH+".deb"))
+	debs, err := filepath.Glob(filepath.Join("..", "..", "dist", "packages", "mailferry_*_"+runtime.GOARCH+".deb"))
 	if err != nil || len(debs) != 1 {
-		t.Fatalf("%d packages for %s in dist/, want 1: make packages (%v)", len(debs), runtime.GOARCH, err)
+		t.Fatalf("%d packages for %s in dist/packages, want 1: make packages (%v)", len(debs), runtime.GOARCH, err)
 	}
 	root := t.TempDir()
 	output := func(program string, args ...string) string {

@@ -86,20 +86,53 @@ func TestCronLineSurvivesCronAndShell(t *testing.T) {
 func TestUnitsPassSystemdsOwnCheck(t *testing.T) {
 	for _, account := range []string{"", "me+x@example.com"} {
 		j := job(t, account)
-		dir := t.TempDir()
-		paths := []string{filepath.Join(dir, j.UnitName()+".service"), filepath.Join(dir, j.UnitName()+".timer")}
-		for i, text := range []string{j.Service(), j.Timer()} {
+		units := map[string]string{j.UnitName() + ".service": j.Service(), j.UnitName() + ".timer": j.Timer()}
+		for name, text := range units {
 			if !strings.HasPrefix(text, Mark) {
-				t.Errorf("%q does not begin with the mark", text)
-			}
-			if err := os.WriteFile(paths[i], []byte(text), 0o600); err != nil {
-				t.Fatal(err)
+				t.Errorf("%s does not begin with the mark: %q", name, text)
 			}
 		}
-		verify := exec.Command("systemd-analyze", append([]string{"verify", "--user", "--man=no"}, paths...)...)
-		verify.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
-		if out, err := verify.CombinedOutput(); err != nil || strings.Contains(string(out), j.UnitName()+".") {
-			t.Errorf("%v\n%s", err, out)
+		pleaseSystemd(t, units)
+	}
+	pleaseSystemd(t, PackagedUnits("/bin/true"))
+}
+
+func pleaseSystemd(t *testing.T, units map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	check := []string{"verify", "--user", "--man=no"}
+	for name, text := range units {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check = append(check, path)
+	}
+	verify := exec.Command("systemd-analyze", check...)
+	verify.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
+	out, err := verify.CombinedOutput()
+	if err != nil || strings.Contains(string(out), UnitPrefix) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// What a package installs is what schedule installs, for whichever account.
+func TestPackagedUnitsAreThoseOfSchedule(t *testing.T) {
+	every, err := ParseEvery(10 * time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := Job{
+		Account: "ACCOUNT", Argv: []string{"/usr/bin/mailferry", "run", "ACCOUNT", "--no-input", "--quiet-offline"},
+		Every: every, Jitter: 60, Hardening: Hardening{Basic: true},
+	}
+	body := func(text string) string {
+		return strings.ReplaceAll(text[strings.Index(text, "[Unit]"):], "%i", "ACCOUNT")
+	}
+	packaged := PackagedUnits("/usr/bin/mailferry")
+	for kind, text := range map[string]string{".service": j.Service(), ".timer": j.Timer()} {
+		if got := packaged["mailferry@"+kind]; body(got) != body(text) || !strings.Contains(got, "%i") {
+			t.Errorf("the package's %s\n%s\nis not schedule's\n%s", kind, got, text)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Mark begins every unit of ours: only such units are replaced and removed.
@@ -35,36 +36,60 @@ func escapeUnit(text string) string {
 
 // Service is the unit that runs the job once.
 func (j Job) Service() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s; changes here are lost.\n# For your own: systemctl --user edit '%s.service'\n", Mark, j.UnitName())
-	fmt.Fprintf(&b, "[Unit]\nDescription=mailferry, %s\n\n[Service]\nType=oneshot\n", strings.ReplaceAll(j.About(), "%", "%%"))
+	var how strings.Builder
 	for _, variable := range j.Env {
-		fmt.Fprintf(&b, "Environment=%s\n", quoteUnit(variable, false))
+		fmt.Fprintf(&how, "Environment=%s\n", quoteUnit(variable, false))
 	}
-	b.WriteString("ExecStart=" + execLine(j.Argv) + "\n")
+	how.WriteString("ExecStart=" + execLine(j.Argv))
+	head := fmt.Sprintf("%s; changes here are lost.\n# For your own: systemctl --user edit '%s.service'", Mark, j.UnitName())
+	return serviceText(head, literal(j.About()), how.String(), j.Hardening)
+}
+
+// Timer is the unit that starts the service. A run that was due while the
+// machine was off is made up for.
+func (j Job) Timer() string {
+	return timerText(Mark+"; changes here are lost.", literal(j.About()), j.Every, j.Jitter)
+}
+
+// PackagedUnits are units for any account of the configuration, by their names,
+// as packages install them: the account is the name behind the @.
+func PackagedUnits(program string) map[string]string {
+	about := Job{Account: "%i"}.About()
+	every, _ := ParseEvery(10 * time.Minute) // it divides an hour
+	return map[string]string{
+		UnitPrefix + "@.service": serviceText("# One run of an account of the configuration: systemctl --user start mailferry@home",
+			about, "ExecStart="+program+" run %i --no-input --quiet-offline", Hardening{Basic: true}),
+		UnitPrefix + "@.timer": timerText("# Every ten minutes: systemctl --user enable --now mailferry@home.timer", about, every, 60),
+	}
+}
+
+func serviceText(head, about, how string, hardening Hardening) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n[Unit]\nDescription=mailferry, %s\n\n[Service]\nType=oneshot\n%s\n", head, about, how)
 	b.WriteString("# 11: another run holds the store. 13: no network; the next run tries again.\n" +
 		"SuccessExitStatus=11 13\n" +
 		"# The first SIGTERM ends a run after the message at hand.\nKillMode=mixed\nTimeoutStopSec=2min\nNice=5\nLimitCORE=0\n")
-	if j.Hardening.Basic {
+	if hardening.Basic {
 		b.WriteString("NoNewPrivileges=yes\nLockPersonality=yes\nRestrictRealtime=yes\nRestrictSUIDSGID=yes\n" +
 			"SystemCallArchitectures=native\nRestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n")
 	}
-	if j.Hardening.Namespaces {
+	if hardening.Namespaces {
 		b.WriteString("PrivateUsers=yes\nProtectSystem=full\nProtectKernelTunables=yes\nProtectControlGroups=yes\n")
-		if j.Hardening.PrivateTmp {
+		if hardening.PrivateTmp {
 			b.WriteString("PrivateTmp=yes\n")
 		}
 	}
 	return b.String()
 }
 
-// Timer is the unit that starts the service. A run that was due while the
-// machine was off is made up for.
-func (j Job) Timer() string {
-	return fmt.Sprintf("%s; changes here are lost.\n[Unit]\nDescription=mailferry, %s: every %s\n\n"+
+func timerText(head, about string, every Every, jitter int) string {
+	return fmt.Sprintf("%s\n[Unit]\nDescription=mailferry, %s: every %s\n\n"+
 		"[Timer]\nOnCalendar=%s\nPersistent=true\nRandomizedDelaySec=%d\n\n[Install]\nWantedBy=timers.target\n",
-		Mark, strings.ReplaceAll(j.About(), "%", "%%"), j.Every, j.Every.calendar, j.Jitter)
+		head, about, every, every.calendar, jitter)
 }
+
+// literal is text in which systemd sees no specifiers. (systemd.unit(5))
+func literal(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
 func execLine(argv []string) string {
 	words := make([]string, len(argv))
