@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"mailferry/cmd/internal/config"
 	"mailferry/cmd/internal/discover"
@@ -56,6 +57,16 @@ type globalFlags struct {
 	noInput   bool
 	noColor   bool
 	logFormat string
+}
+
+func (f *globalFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.config, "config", "", "configuration `FILE`")
+	flags.BoolVar(&f.json, "json", false, "results as JSON, one object a line")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress, only errors")
+	flags.CountVarP(&f.verbose, "verbose", "v", "tell more; -vv tells all")
+	flags.BoolVar(&f.noInput, "no-input", false, "never ask anything")
+	flags.BoolVar(&f.noColor, "no-color", false, "no colours (also NO_COLOR)")
+	flags.StringVar(&f.logFormat, "log-format", "text", "format of what -v tells: text, json, or logfmt, which has errors as records, too")
 }
 
 // execute runs a command line and returns the exit code.
@@ -112,14 +123,7 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 	}
 	root.SetOut(a.console.Out())
 	root.SetErr(a.console.Err())
-	flags := root.PersistentFlags()
-	flags.StringVar(&a.flags.config, "config", "", "configuration `FILE`")
-	flags.BoolVar(&a.flags.json, "json", false, "results as JSON, one object a line")
-	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "no progress, only errors")
-	flags.CountVarP(&a.flags.verbose, "verbose", "v", "tell more; -vv tells all")
-	flags.BoolVar(&a.flags.noInput, "no-input", false, "never ask anything")
-	flags.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also NO_COLOR)")
-	flags.StringVar(&a.flags.logFormat, "log-format", "text", "format of what -v tells: text, json, or logfmt, which has errors as records, too")
+	a.flags.add(root.PersistentFlags())
 	root.AddCommand(
 		newInitCommand(a),
 		newSyncCommand(a),
