@@ -88,13 +88,22 @@ func (r *run) changeFlagsRemote(ctx context.Context, b *box) error {
 	if err := r.LocalMessages.Persist(ctx, b.name, nil); err != nil {
 		return &diskError{err}
 	}
+	return r.storeFlags(ctx, b, actions, b.remote.Status.HighestModSeq)
+}
+
+// storeFlags changes flags on the server, of messages that did not change there
+// since unchanged; 0: of any.
+func (r *run) storeFlags(ctx context.Context, b *box, actions []plan.Action, unchanged mailbox.ModSeq) error {
 	for _, group := range groupByChange(actions, b.remote.Holds) {
 		if r.isStopped() {
 			return mailbox.ErrStopped
 		}
 		var modified mailbox.UIDSet
 		err := r.retry(ctx, func() (err error) {
-			modified, err = r.RemoteMessages.StoreFlags(ctx, b.ref(), uidsOf(group.actions), group.change, b.remote.Status.HighestModSeq)
+			if group.change.IsEmpty() { // nothing that the mailbox can hold
+				return nil
+			}
+			modified, err = r.RemoteMessages.StoreFlags(ctx, b.ref(), uidsOf(group.actions), group.change, unchanged)
 			return err
 		})
 		if err != nil {

@@ -217,7 +217,30 @@ func (r *run) moveRemote(ctx context.Context, from, to *box, actions []plan.Acti
 		from.staysOnServer = true
 		r.tally.notice(from.name, fmt.Sprintf("%d moved messages are marked deleted on the server, which cannot expunge single messages; purge the mailbox with your mail program", len(actions)))
 	}
-	return r.finishMoves(ctx, actions, arrived, left)
+	if err := r.finishMoves(ctx, actions, arrived, left); err != nil {
+		return err
+	}
+	return r.flagMoved(ctx, to, actions)
+}
+
+// flagMoved gives messages that were moved the flags that their files have got
+// meanwhile. Until then the state has the flags that they had: after a kill it is
+// the next run that sees the difference.
+func (r *run) flagMoved(ctx context.Context, to *box, moved []plan.Action) error {
+	var actions []plan.Action
+	for _, action := range moved {
+		if action.Change.IsEmpty() {
+			continue
+		}
+		action.Kind, action.Rule, action.Mailbox, action.To = plan.FlagRemote, "flags-from-disk", to.name, ""
+		if action.UID = action.Link.UID; action.UID == 0 { // the server did not say where it is
+			r.halt(to)
+			r.tally.stale(action)
+			continue
+		}
+		actions = append(actions, action)
+	}
+	return r.storeFlags(ctx, to, actions, 0)
 }
 
 // marked makes a link of a message that could only be marked \Deleted.

@@ -2,6 +2,8 @@ package syncer_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"mailferry/syncer"
@@ -75,6 +77,68 @@ func TestMessageMovedOnDiskIsMovedOnServerWithoutTransfer(t *testing.T) {
 			w.check()
 		})
 	}
+}
+
+// What a mail reader flags and files elsewhere before the next run is moved on
+// the server, and flagged there, whatever the reader calls the file.
+func TestFileThatWasMovedAndFlaggedIsMovedAndFlaggedOnServer(t *testing.T) {
+	for name, opts := range map[string]synctest.ModelOptions{
+		"full": synctest.FullModel(), "no MOVE": {CondStore: true, UIDPlus: true}, "bare": {},
+	} {
+		for _, renamed := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", renamed ", renamed), func(t *testing.T) {
+				w := calmWorld(t, opts)
+				w.marks = !opts.UIDPlus
+				w.server.Create("A")
+				octets := []byte("no header, no line end")
+				w.fate[string(octets)] = &fate{moved: w.marks}
+				w.server.Append("INBOX", mailbox.NewFlags(mailbox.FlagFlagged), someDate, octets)
+				w.run()
+				w.reader.Move("INBOX", w.reader.Files("INBOX")[0].Key, "A", renamed)
+				want := mailbox.NewFlags(mailbox.FlagSeen, "$Done")
+				w.reader.SetFlags("A", w.reader.Files("A")[0].Key, want)
+
+				summary := w.run()
+				if summary.Moved != 1 || summary.Uploaded+summary.ExpungedRemote != 0 {
+					t.Errorf("a moved message is not moved: %+v", summary)
+				}
+				// Without UIDPLUS the server does not tell where it is: the next run sees.
+				if opts.UIDPlus && (summary.FlagsRemote != 1 || summary.Stale != 0) || !opts.UIDPlus && summary.Stale != 1 {
+					t.Errorf("%+v", summary)
+				}
+				w.settle()
+				if got := w.server.Messages("A"); len(got) != 1 || !got[0].Flags.Equal(want) || string(got[0].Octets) != string(octets) {
+					t.Errorf("A has %+v", got)
+				}
+				w.check()
+			})
+		}
+	}
+}
+
+// A run that is killed between a move and the flags that belong to it.
+func TestFlagsOfAMovedFileFollowAlsoInTheNextRun(t *testing.T) {
+	w := calmWorld(t, synctest.FullModel())
+	w.server.Create("A")
+	octets := []byte("no header, no line end")
+	w.fate[string(octets)] = &fate{}
+	w.server.Append("INBOX", mailbox.Flags{}, someDate, octets)
+	w.bend(w.onRestedDisk)
+	w.reader.Move("INBOX", w.reader.Files("INBOX")[0].Key, "A", true)
+	want := mailbox.NewFlags(mailbox.FlagSeen)
+	w.reader.SetFlags("A", w.reader.Files("A")[0].Key, want)
+	w.model.Inject(synctest.Fault{Op: "StoreFlags", Kind: synctest.Refused, Err: errors.New("STORE: NO not now")})
+	if summary := w.bend(w.onRestedDisk); summary.Moved != 1 || summary.Failed != 1 {
+		t.Errorf("%+v", summary)
+	}
+	if summary := w.bend(w.onRestedDisk); summary.FlagsRemote != 1 || summary.Uploaded+summary.Downloaded+summary.Moved+summary.Failed != 0 {
+		t.Errorf("%+v", summary)
+	}
+	if got := w.server.Messages("A"); len(got) != 1 || !got[0].Flags.Equal(want) {
+		t.Errorf("A has %+v", got)
+	}
+	w.settle()
+	w.check()
 }
 
 func TestMovesAreNoDeletionsForTheGuard(t *testing.T) {

@@ -37,7 +37,8 @@ type Action struct {
 	Size int64
 	// Flags are those that the message has after the action.
 	Flags mailbox.Flags
-	// Change is what a flag action adds and removes.
+	// Change is what a flag action adds and removes; a move on the server makes
+	// it to the message where that is then.
 	Change mailbox.FlagChange
 	// Date is the INTERNALDATE that a download or upload carries.
 	Date mailbox.Date

@@ -86,23 +86,30 @@ func takers[K comparable](plans []*Plan, kind Kind, id func(*Action) K) map[K][]
 }
 
 // moveOnServer makes moves of files that a mail reader moved: an upload whose
-// octets another mailbox is about to lose, with the same flags.
+// octets another mailbox is about to lose. Of several, one with the same flags
+// is taken first; other flags follow the message.
 func moveOnServer(plans []*Plan) {
-	gone := takers(plans, ExpungeRemote, func(a *Action) mailbox.Hash { return a.Link.Content.Hash })
-	pairActions(plans, Upload, func(p *Plan, a *Action) *leaving {
-		return take(gone, a.Link.Content.Hash, func(s leaving) bool {
-			return s.plan != p && s.action().Link.Local.Equal(a.Link.Local)
-		})
-	}, func(a *Action, from *Action) Action {
-		link := a.Link
-		link.Agreed, link.Remote, link.Local = from.Link.Agreed, from.Link.Remote, from.Link.Local
-		link.Unproven = from.Link.Unproven
-		link.Date = from.Link.Date
-		return Action{
-			Kind: MoveRemote, Rule: "moved-on-disk", Mailbox: from.Mailbox, To: a.Mailbox, UID: from.UID, Key: a.Key,
-			Size: a.Size, Flags: link.Remote, Link: link, Source: from.Link,
-		}
-	})
+	for _, sameFlags := range []bool{true, false} {
+		gone := takers(plans, ExpungeRemote, func(a *Action) mailbox.Hash { return a.Link.Content.Hash })
+		pairActions(plans, Upload, func(p *Plan, a *Action) *leaving {
+			return take(gone, a.Link.Content.Hash, func(s leaving) bool {
+				return s.plan != p && (!sameFlags || s.action().Link.Local.Equal(a.Link.Local))
+			})
+		}, moveRemote)
+	}
+}
+
+// moveRemote is what becomes of an upload and the expunge that it belongs to.
+func moveRemote(a, from *Action) Action {
+	link := a.Link
+	change := mailbox.ChangeBetween(from.Link.Local, link.Local)
+	link.Agreed, link.Remote, link.Local = from.Link.Agreed, from.Link.Remote, from.Link.Local
+	link.Unproven = from.Link.Unproven
+	link.Date = from.Link.Date
+	return Action{
+		Kind: MoveRemote, Rule: "moved-on-disk", Mailbox: from.Mailbox, To: a.Mailbox, UID: from.UID, Key: a.Key,
+		Size: a.Size, Flags: change.Apply(link.Remote), Change: change, Link: link, Source: from.Link,
+	}
 }
 
 // moveOnDisk makes moves of messages that were moved on the server: a download

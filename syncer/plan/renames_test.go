@@ -168,3 +168,29 @@ func TestMovesReplaceTransfers(t *testing.T) {
 		}
 	}
 }
+
+// TestMoveTakesAlongFlagsThatChanged: of identical messages the one with the same
+// flags was moved; where none has them, the flags changed, too.
+func TestMoveTakesAlongFlagsThatChanged(t *testing.T) {
+	link := func(uid mailbox.UID, key mailbox.Key, flags ...string) *mailbox.Link {
+		held := mailbox.NewFlags(flags...)
+		return &mailbox.Link{UID: uid, Key: key, Content: contentOf("m", 10), Agreed: held, Remote: held, Local: held}
+	}
+	a := (&Plan{Mailbox: "A"}).with(
+		Action{Kind: ExpungeRemote, Rule: "deleted-on-disk", UID: 1, Key: "a", Link: link(1, "a", mailbox.FlagSeen)},
+		Action{Kind: ExpungeRemote, Rule: "deleted-on-disk", UID: 2, Key: "b", Link: link(2, "b", mailbox.FlagFlagged)},
+	)
+	b := (&Plan{Mailbox: "B"}).with(
+		Action{Kind: Upload, Rule: "new-on-disk", Key: "x", Link: link(0, "x", mailbox.FlagAnswered)},
+		Action{Kind: Upload, Rule: "new-on-disk", Key: "y", Link: link(0, "y", mailbox.FlagSeen)},
+	)
+	RecogniseMoves([]*Plan{a, b}, nil)
+	var got []string
+	for _, action := range a.Actions {
+		got = append(got, fmt.Sprintf("%s %d %s %s +%s -%s", action.Kind, action.UID, action.Key, action.Flags, action.Change.Add, action.Change.Remove))
+	}
+	want := []string{`move-remote 1 y \Seen + -`, `move-remote 2 x \Answered +\Answered -\Flagged`}
+	if !slices.Equal(got, want) || len(b.Actions) != 0 {
+		t.Errorf("%q, want %q; B: %v", got, want, b.Actions)
+	}
+}
