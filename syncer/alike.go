@@ -11,52 +11,52 @@ import (
 )
 
 // answerAlike reads the messages on both sides that may be the same although
-// their headers differ, and hashes what is left of them.
+// their octets differ, and hashes what is left of them: without an Essence, what
+// a server leaves of line ends that are not all CRLF.
 func (r *run) answerAlike(ctx context.Context, b *box) error {
-	if r.Essence == nil {
-		return nil
+	of := r.Essence
+	if of == nil {
+		of = lineEndless
 	}
-	uids, keys := plan.AskAlike(b.base, b.local, b.remote, r.Policy)
+	uids, keys := plan.AskAlike(b.base, b.local, b.remote, r.Policy, r.Essence == nil)
 	if uids.IsEmpty() {
 		return nil
 	}
+	b.local.Alike = map[mailbox.Key]mailbox.Hash{}
 	for _, key := range keys {
-		if err := r.essenceOfFile(ctx, b, key); err != nil {
-			return err
+		hash, err := r.hashFile(ctx, b, key, of)
+		switch {
+		case errors.Is(err, mailbox.ErrNotFound): // it matches nothing
+		case err != nil:
+			return fmt.Errorf("file %s: %w", key, err)
+		default:
+			b.local.Alike[key] = hash
 		}
 	}
 	return r.retry(ctx, func() error {
-		sink := &essence{of: r.Essence, row: b.row}
+		sink := &essence{of: of, row: func(uid mailbox.UID, hash mailbox.Hash) {
+			if row := b.row(uid); row != nil {
+				row.Alike = hash
+			}
+		}}
 		return r.Remote.Fetch(ctx, b.ref(), uids, mailbox.Whole, sink)
 	})
 }
 
-// essenceOfFile hashes a file. One that is gone, or cannot be read, matches
-// nothing.
-func (r *run) essenceOfFile(ctx context.Context, b *box, key mailbox.Key) error {
+// hashFile hashes what is left of a file.
+func (r *run) hashFile(ctx context.Context, b *box, key mailbox.Key, of func(io.Reader) (mailbox.Hash, error)) (mailbox.Hash, error) {
 	file, err := r.Local.Open(ctx, b.name, key)
-	if errors.Is(err, mailbox.ErrNotFound) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return mailbox.Hash{}, err
 	}
 	defer file.Close()
-	hash, err := r.Essence(file)
-	if err != nil {
-		return fmt.Errorf("file %s: %w", key, err)
-	}
-	if b.local.Alike == nil {
-		b.local.Alike = map[mailbox.Key]mailbox.Hash{}
-	}
-	b.local.Alike[key] = hash
-	return nil
+	return of(file)
 }
 
 // essence is a FetchSink that keeps of each message only its essence.
 type essence struct {
 	of   func(io.Reader) (mailbox.Hash, error)
-	row  func(mailbox.UID) *mailbox.RemoteMessage
+	row  func(mailbox.UID, mailbox.Hash)
 	hash mailbox.Hash
 }
 
@@ -72,9 +72,7 @@ func (e *essence) Receive(size int64, body io.Reader) error {
 
 // Row implements mailbox.FetchSink.
 func (e *essence) Row(uid mailbox.UID) error {
-	if row := e.row(uid); row != nil {
-		row.Alike = e.hash
-	}
+	e.row(uid, e.hash)
 	return nil
 }
 

@@ -62,6 +62,66 @@ func TestServerThatAltersUploadsGetsEachOnce(t *testing.T) {
 	}
 }
 
+// mending is a server that gives messages line ends of its own, as Dovecot does.
+type mending struct{ *synctest.Model }
+
+func (m mending) Append(ctx context.Context, name mailbox.Name, uploads []mailbox.Upload, done func(int, mailbox.Appended, error)) error {
+	mended := make([]mailbox.Upload, len(uploads))
+	for i, upload := range uploads {
+		body, err := upload.Open()
+		if err != nil {
+			return err
+		}
+		octets, err := io.ReadAll(body)
+		body.Close()
+		if err != nil {
+			return err
+		}
+		text := strings.ReplaceAll(strings.ReplaceAll(string(octets), "\r\n", "\n"), "\n", "\r\n")
+		mended[i] = upload
+		mended[i].Size = int64(len(text))
+		mended[i].Open = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
+	}
+	return m.Model.Append(ctx, name, mended, done)
+}
+
+// A file whose line ends the server changed is still the same message when
+// nobody remembers that it was uploaded; one that differs in a word is not.
+func TestMessageWithOtherLineEndsIsRecognisedWithoutState(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"the state is lost":     func(w *world) { w.state.Lose() },
+		"the server renumbered": func(w *world) { w.server.Renumber("INBOX") },
+		"renumbered and renamed": func(w *world) {
+			w.server.Renumber("INBOX")
+			w.reader.Move("INBOX", w.reader.Files("INBOX")[0].Key, "INBOX", true)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := calmWorld(t, synctest.FullModel())
+			w.run()
+			w.reader.Deliver("INBOX", mailbox.Flags{}, someDate, []byte("Message-ID: <1>\r\nSubject: x\n\r\nbody\nand\r\nmore\n"))
+			bend := func(o *syncer.Options) { o.RemoteMessages = mending{w.model} }
+			for range 3 {
+				w.bend(bend)
+			}
+			lose(w)
+			for range 3 {
+				if summary := w.bend(bend); summary.Downloaded+summary.Uploaded+summary.RemovedLocal+summary.ExpungedRemote+summary.Failed != 0 {
+					t.Errorf("%+v", summary)
+				}
+			}
+			w.server.Append("INBOX", mailbox.Flags{}, someDate, []byte("Message-ID: <1>\r\nSubject: x\r\n\r\nbody\r\nand\r\nless\r\n"))
+			w.state.Lose()
+			if summary := w.bend(bend); summary.Downloaded != 1 || summary.Uploaded != 0 {
+				t.Errorf("another message: %+v", summary)
+			}
+			if server, disk := len(w.server.Messages("INBOX")), len(w.reader.Files("INBOX")); server != 2 || disk != 2 {
+				t.Errorf("%d on the server, %d on disk", server, disk)
+			}
+		})
+	}
+}
+
 // A file that is deleted between the two looks at a folder was seen by the
 // first: the next run must not take the folder for one that it knows.
 func TestFileDeletedBetweenTwoLooksIsNoticedNextTime(t *testing.T) {

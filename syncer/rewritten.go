@@ -19,7 +19,7 @@ func (r *run) proveRewritten(ctx context.Context, b *box) error {
 	sent := map[mailbox.UID]mailbox.Hash{}
 	var uids []mailbox.UID
 	for _, link := range plan.AskRewritten(b.base, b.remote) {
-		sum, err := r.lineEndless(ctx, b.name, link.Key)
+		sum, err := r.hashFile(ctx, b, link.Key, lineEndless)
 		if errors.Is(err, mailbox.ErrNotFound) {
 			continue
 		}
@@ -33,7 +33,7 @@ func (r *run) proveRewritten(ctx context.Context, b *box) error {
 		return nil
 	}
 	return r.retry(ctx, func() error {
-		sink := &lineEndSink{row: func(uid mailbox.UID, sum mailbox.Hash) {
+		sink := &essence{of: lineEndless, row: func(uid mailbox.UID, sum mailbox.Hash) {
 			if sent[uid] == sum {
 				b.remote.Rewritten = b.remote.Rewritten.Union(mailbox.UIDs(uid))
 			}
@@ -42,45 +42,12 @@ func (r *run) proveRewritten(ctx context.Context, b *box) error {
 	})
 }
 
-// lineEndless hashes a message on disk with all line ends alike.
-func (r *run) lineEndless(ctx context.Context, name mailbox.Name, key mailbox.Key) (mailbox.Hash, error) {
-	file, err := r.Local.Open(ctx, name, key)
-	if err != nil {
-		return mailbox.Hash{}, err
-	}
-	defer file.Close()
+// lineEndless hashes a message with all line ends alike.
+func lineEndless(message io.Reader) (mailbox.Hash, error) {
 	ends := &lineEnds{to: sha256.New()}
-	_, err = io.Copy(ends, file)
+	_, err := io.Copy(ends, message)
 	return ends.sum(), err
 }
-
-// lineEndSink is a FetchSink that keeps of each message the hash with all line
-// ends alike.
-type lineEndSink struct {
-	row  func(mailbox.UID, mailbox.Hash)
-	last mailbox.Hash
-}
-
-// Receive implements mailbox.FetchSink.
-func (s *lineEndSink) Receive(size int64, body io.Reader) (err error) {
-	ends := &lineEnds{to: sha256.New()}
-	if size == mailbox.UnknownSize {
-		_, err = io.Copy(ends, body)
-	} else {
-		_, err = io.CopyN(ends, body, size)
-	}
-	s.last = ends.sum()
-	return err
-}
-
-// Row implements mailbox.FetchSink.
-func (s *lineEndSink) Row(uid mailbox.UID) error {
-	s.row(uid, s.last)
-	return nil
-}
-
-// Drop implements mailbox.FetchSink.
-func (s *lineEndSink) Drop(mailbox.UID, error) error { return nil }
 
 // lineEnds writes on with LF for each of CRLF, CR and LF.
 type lineEnds struct {

@@ -9,11 +9,15 @@ import (
 // AskAlike returns the messages on the server that no file matches octet for
 // octet, and the files that they may be all the same, because they arrived in
 // the same second: another tool may have brought them there and changed their
-// headers on the way. The answers go into Alike of the rows and of local. It is
-// for after Ask has nothing more to ask.
-func AskAlike(base Base, local Local, remote Remote, policy Policy) (mailbox.UIDSet, []mailbox.Key) {
+// headers on the way, or a server their line ends. onlyVerbatim leaves out files
+// whose line ends a server has no reason to change. The answers go into Alike of
+// the rows and of local. It is for after Ask has nothing more to ask.
+func AskAlike(base Base, local Local, remote Remote, policy Policy, onlyVerbatim bool) (mailbox.UIDSet, []mailbox.Key) {
 	isNew := func(row mailbox.RemoteMessage) bool { return !base.has(row.UID) }
 	if remote.Missing || !IsRenumbered(base, remote) && !slices.ContainsFunc(remote.Messages, isNew) {
+		return nil, nil
+	}
+	if onlyVerbatim && !hasVerbatim(base, local) {
 		return nil, nil
 	}
 	m := newMaker(base, local, remote, policy)
@@ -22,7 +26,7 @@ func AskAlike(base Base, local Local, remote Remote, policy Policy) (mailbox.UID
 	taken, matched := partners(matches)
 	files := map[int64][]mailbox.Key{}
 	for _, c := range m.candidates() {
-		if c.file != nil && c.date.Known && !taken[c.key()] {
+		if c.file != nil && c.date.Known && !taken[c.key()] && (c.content.Verbatim || !onlyVerbatim) {
 			files[c.date.Unix] = append(files[c.date.Unix], c.key())
 		}
 	}
@@ -38,6 +42,11 @@ func AskAlike(base Base, local Local, remote Remote, policy Policy) (mailbox.UID
 	}
 	slices.Sort(keys)
 	return uids, slices.Compact(keys)
+}
+
+func hasVerbatim(base Base, local Local) bool {
+	return slices.ContainsFunc(base.Links, func(link mailbox.Link) bool { return link.Content.Verbatim }) ||
+		slices.ContainsFunc(local.Messages, func(m mailbox.LocalMessage) bool { return m.Content.Verbatim })
 }
 
 // pairAlike matches what pairUp left over and what is alike, one to one.

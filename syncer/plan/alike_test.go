@@ -25,9 +25,12 @@ func TestAlikeMessagesAreMatchedAfterRenumbering(t *testing.T) {
 			Observation: mailbox.Observation{Status: mailbox.Status{UIDValidity: 2, UIDNext: 8}, Complete: true, Holds: mailbox.Holds{AnyKeyword: true}},
 			Messages:    []mailbox.RemoteMessage{{UID: 7, Size: 100, HasSize: true, HasFlags: true, Date: date, Header: mailbox.Hash{3}}},
 		}
-		uids, keys := AskAlike(base, local, remote, Sync())
+		uids, keys := AskAlike(base, local, remote, Sync(), false)
 		if uids.String() != "7" || !slices.Equal(keys, []mailbox.Key{"k"}) {
 			t.Fatalf("unchanged %v: asks for %s and %s", unchanged, uids, keys)
+		}
+		if uids, keys := AskAlike(base, local, remote, Sync(), true); !uids.IsEmpty() || len(keys) != 0 {
+			t.Errorf("unchanged %v: asks for %s and %s, whose line ends are in order", unchanged, uids, keys)
 		}
 		remote.Messages[0].Alike = mailbox.Hash{4}
 		local.Alike = map[mailbox.Key]mailbox.Hash{"k": {4}}
