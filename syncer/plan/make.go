@@ -22,7 +22,7 @@ type Plan struct {
 	// disk has nothing that only this policy leaves alone.
 	Settled, LocalSettled bool
 	// Renumbered says that the server gave the mailbox new UIDs; Matched of
-	// the messages were recognised by content.
+	// the Known messages were recognised by content.
 	Renumbered bool
 	Matched    int
 	// Anew says that the mailbox starts from nothing: links are dropped whose
@@ -331,6 +331,9 @@ func (m *maker) adopt(matches []match) {
 			common = common.Intersect(row.Flags)
 			link.Agreed, link.Remote, link.Local = common, common, common
 		}
+		if found.cand.link != nil && link.Kind == mailbox.Linked {
+			m.plan.Matched++
+		}
 		if link.Kind != mailbox.KeptRemote && link.Kind != mailbox.PendingDownload {
 			link.Kind = mailbox.Linked
 		}
@@ -340,7 +343,6 @@ func (m *maker) adopt(matches []match) {
 			link.Date = found.cand.date
 		}
 		m.linked[row.UID] = true
-		m.plan.Matched++
 		if found.cand.link != nil {
 			m.dirty[link] = true
 		} else {
