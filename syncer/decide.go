@@ -24,6 +24,9 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 	if err := r.proveRewritten(ctx, b); err != nil {
 		return err
 	}
+	if err := r.askDates(ctx, b); err != nil {
+		return err
+	}
 	// Two rounds answer headers, then bodies; a third finds what vanished.
 	for range 3 {
 		questions := plan.Ask(b.base, b.local, b.remote, r.Policy)
@@ -81,6 +84,7 @@ func (r *run) tellPlan(b *box) {
 	if b.plan.MachinesUnsupported {
 		r.tally.trouble(b.name, fmt.Errorf("keywords of one's own are %w here (PERMANENTFLAGS has no \\*), so leave_for cannot work: nothing is archived", mailbox.ErrUnsupported))
 	}
+	r.tellUndated(b)
 	r.tellDropped(b)
 	if b.plan.Renumbered {
 		r.tally.notice(b.name, fmt.Sprintf("the server renumbered its messages (UIDVALIDITY %d -> %d); %d of %d recognised by content, nothing deleted",

@@ -23,7 +23,8 @@
 //	flags.go     then flags change
 //	remove.go    and only then is anything deleted
 //	archive.go   ... or, by an archive, taken from the server, behind
-//	gate.go      the questions that each message has to pass
+//	gate.go      the questions that each message has to pass;
+//	age.go       a date that could not be read is asked for once more
 //	settle.go    last, the checkpoint
 //	retry.go     lost connections, and which errors end a run
 //	report.go    what a run tells about itself

@@ -116,6 +116,9 @@ func textOf(p Plan) string {
 	if p.Postponed > 0 {
 		fmt.Fprintf(&b, " postponed=%d", p.Postponed)
 	}
+	if !p.Undated.IsEmpty() {
+		fmt.Fprintf(&b, " undated=%s", p.Undated)
+	}
 	if p.Unnumbered {
 		b.WriteString(" unnumbered")
 	}

@@ -53,6 +53,9 @@ type Plan struct {
 	// them for good, because the server gives no UIDVALIDITY.
 	Postponed  int
 	Unnumbered bool
+	// Undated are messages that only an archive's limit of age may keep on the
+	// server: it gives them no date that can be read.
+	Undated mailbox.UIDSet
 	// MachinesUnsupported says that nothing is archived since the mailbox
 	// cannot keep the keywords by which machines report their copies.
 	MachinesUnsupported bool
@@ -139,12 +142,25 @@ func (m *maker) register(link *mailbox.Link) {
 	}
 	if link.Kind == mailbox.Linked {
 		m.plan.Known++
+		m.learnDate(link)
 	}
 	if m.renumbered {
 		// Written even if nothing matches: the UIDVALIDITY in the state moves
 		// on, and an old UID must not be taken for a new one.
 		m.dirty[link] = true
 		link.UID, link.Since = 0, min(link.Since, 1)
+	}
+}
+
+// learnDate takes over a date that the server tells at last, where messages' age
+// matters.
+func (m *maker) learnDate(link *mailbox.Link) {
+	if m.policy.Retention == nil {
+		return
+	}
+	if row, ok := m.remote.find(link.UID); ok && row.Date.Known && !link.Date.Known && !m.renumbered {
+		link.Date = row.Date
+		m.dirty[link] = true
 	}
 }
 

@@ -108,16 +108,41 @@ func (m *maker) retain() {
 		return
 	}
 	slices.SortStableFunc(list, newestFirst)
+	var undated []mailbox.UID
 	for i := range list[min(limits.KeepLatest, len(list)):] {
 		h := &list[min(limits.KeepLatest, len(list))+i]
 		switch {
 		case !h.mayGo || !limits.letsGo(h):
+		case limits.Before.Known && !h.date.Known:
+			undated = append(undated, h.uid)
 		case m.renumbered:
 			m.plan.Postponed++
 		default:
 			m.letGo(limits, h)
 		}
 	}
+	m.plan.Undated = mailbox.UIDs(undated...)
+}
+
+// AskDates returns the messages that a limit of age is about and whose date
+// could not be read when they came: the server is to tell it once more.
+func AskDates(base Base, remote Remote, policy Policy) mailbox.UIDSet {
+	limits := policy.Retention
+	if limits == nil || !limits.Before.Known || remote.Missing || remote.Status.UIDValidity == 0 || IsRenumbered(base, remote) {
+		return nil
+	}
+	var uids []mailbox.UID
+	for i := range base.Links {
+		link := &base.Links[i]
+		if link.Kind != mailbox.Linked || link.UID == 0 || link.Date.Known {
+			continue
+		}
+		row, _ := remote.find(link.UID)
+		if isThere := remote.side(link, base.Known.Remote.UIDNext) != Gone; isThere && !ageOf(row, row.Date).Known {
+			uids = append(uids, link.UID)
+		}
+	}
+	return mailbox.UIDs(uids...)
 }
 
 // newestFirst sorts messages of an unknown date first: they are not older.
@@ -132,11 +157,11 @@ func newestFirst(a, b holder) int {
 }
 
 // letsGo reports whether the limits let a message go that KeepLatest does not
-// keep.
+// keep, unless its date is needed and unknown.
 func (r *Retention) letsGo(h *holder) bool {
 	either := h.server.Union(h.local)
 	switch {
-	case r.Before.Known && (!h.date.Known || h.date.Unix > r.Before.Unix):
+	case r.Before.Known && h.date.Known && h.date.Unix > r.Before.Unix:
 		return false
 	case r.SeenOnly && !either.Has(mailbox.FlagSeen):
 		return false
