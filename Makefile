@@ -36,8 +36,9 @@ long: ## the tests again, with longer random histories and more crash points
 	@testdata/ci/needs.sh long
 	MAILFERRY_LONG=1 $(GO) test -race -tags long -count=1 -timeout 6h ./...
 
-fuzz: ## every fuzz target of the packages FUZZ for FUZZTIME
-	@set -e; for package in $$($(GO) list $(FUZZ)); do \
+fuzz: ## every fuzz target of the packages FUZZ for FUZZTIME, in memory where that can be had
+	@set -e; [ ! -d /dev/shm ] || export TMPDIR=/dev/shm; \
+	for package in $$($(GO) list $(FUZZ)); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 	    echo "== $$package $$target"; \
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
