@@ -32,9 +32,13 @@ bench: ## benchmarks (BENCH selects), then mailferry beside other programs; BENC
 	BENCH_SCALE=$(BENCH_SCALE) BENCH_ROUNDS=$(BENCH_ROUNDS) BENCH_RESULTS=$(abspath $(BENCH_RESULTS)) \
 	  $(GO) test -run '^$$' -bench BesideOthers -benchtime 1x -timeout 6h ./cmd/mailferry
 
-long: ## the tests again, with longer random histories and more crash points
+LONG_REPORT ?= long-report.txt
+long: ## the tests again, with longer random histories and more crash points; ends with what each suite counted
 	@testdata/ci/needs.sh long
-	MAILFERRY_LONG=1 $(GO) test -race -tags long -count=1 -timeout 6h ./...
+	@rm -f $(LONG_REPORT)
+	@code=0; MAILFERRY_LONG=1 MAILFERRY_REPORT=$(abspath $(LONG_REPORT)) \
+	  $(GO) test -race -tags long -count=1 -timeout 6h ./... || code=$$?; \
+	  echo "== what was tried, and what came of it (also in $(LONG_REPORT))"; sort $(LONG_REPORT); exit $$code
 
 fuzz: ## every fuzz target of the packages FUZZ for FUZZTIME, in memory where that can be had
 	@set -e; [ ! -d /dev/shm ] || export TMPDIR=/dev/shm; \

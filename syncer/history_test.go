@@ -26,8 +26,9 @@ import (
 func TestHistoriesConvergeAndLoseNothing(t *testing.T) {
 	seeds := histories(t, 400)
 	first := number(t, "MAILFERRY_SEED", 1)
+	failed := 0
 	for seed := first; seed < first+seeds; seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		isWell := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := newWorld(t, uint64(seed))
 			for range 2 + w.random.IntN(5) {
 				for range w.random.IntN(8) {
@@ -38,7 +39,11 @@ func TestHistoriesConvergeAndLoseNothing(t *testing.T) {
 			w.settle()
 			w.check()
 		})
+		if !isWell {
+			failed++
+		}
 	}
+	synctest.Report(t, "%d tried, from seed %d on: %d lost or doubled something, or did not come to rest", seeds, first, failed)
 }
 
 // histories is how many a test tries: MAILFERRY_HISTORIES, and otherwise a

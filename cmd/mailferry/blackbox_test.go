@@ -35,19 +35,22 @@ func TestTwoDevicesAndAClientAgree(t *testing.T) {
 			*value = n
 		}
 	}
-	for seed := first; seed < first+count; seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			d := newDevices(t, server, uint64(seed))
-			for range 3 {
-				for range 4 + d.random.IntN(5) {
-					d.step()
+	isWell := t.Run("histories", func(t *testing.T) {
+		for seed := first; seed < first+count; seed++ {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				d := newDevices(t, server, uint64(seed))
+				for range 3 {
+					for range 4 + d.random.IntN(5) {
+						d.step()
+					}
+					d.stabilize()
+					d.explain()
 				}
-				d.stabilize()
-				d.explain()
-			}
-		})
-	}
+			})
+		}
+	})
+	synctest.Report(t, "%d histories tried, all as they should be: %v", count, isWell)
 }
 
 // devices are two stores of one account.

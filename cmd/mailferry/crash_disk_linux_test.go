@@ -74,6 +74,10 @@ func (d *crashDisk) arm(at int, strike func()) {
 	d.count, d.at, d.strike, d.blown, d.errno, d.once = 0, at, strike, false, syscall.EIO, false
 }
 
+// shortWrite is a fault that a disk does not report: it takes half of what is
+// written. What is no write fails as on a full disk.
+const shortWrite = syscall.Errno(1 << 20)
+
 // fail lets the at-th change from now on fail with errno; with once only that
 // one, else all that follow, too.
 func (d *crashDisk) fail(at int, errno syscall.Errno, once bool) {
@@ -98,6 +102,27 @@ func (d *crashDisk) struck() bool {
 
 // change counts one and says whether it may take effect.
 func (d *crashDisk) change() syscall.Errno {
+	errno := d.fault()
+	if errno == shortWrite {
+		return syscall.ENOSPC
+	}
+	return errno
+}
+
+// write counts a change that writes data and says how much of it may take effect.
+func (d *crashDisk) write(data []byte) ([]byte, syscall.Errno) {
+	errno := d.fault()
+	switch {
+	case errno == shortWrite && len(data) > 1:
+		return data[:len(data)/2], 0
+	case errno == shortWrite:
+		return nil, syscall.ENOSPC
+	}
+	return data, errno
+}
+
+// fault counts a change and says what goes wrong with it.
+func (d *crashDisk) fault() syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.blown {
@@ -307,7 +332,8 @@ type crashFile struct {
 func (f *crashFile) PassthroughFd() (int, bool) { return -1, false }
 
 func (f *crashFile) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
-	if errno := f.disk.change(); errno != 0 {
+	data, errno := f.disk.write(data)
+	if errno != 0 {
 		return 0, errno
 	}
 	f.disk.order.Lock()
@@ -320,16 +346,7 @@ func (f *crashFile) Write(ctx context.Context, data []byte, off int64) (uint32, 
 }
 
 func (f *crashFile) Writev(ctx context.Context, data [][]byte, off int64) (uint32, syscall.Errno) {
-	if errno := f.disk.change(); errno != 0 {
-		return 0, errno
-	}
-	f.disk.order.Lock()
-	defer f.disk.order.Unlock()
-	n, errno := f.LoopbackFile.Writev(ctx, data, off)
-	if errno == 0 {
-		f.recordWrite(bytes.Join(data, nil)[:n], off)
-	}
-	return n, errno
+	return f.Write(ctx, bytes.Join(data, nil), off)
 }
 
 // Fsync counts and does nothing else: nothing here tests the machine's power.

@@ -284,7 +284,7 @@ func TestKilledAtAnyChangeOneRerunMakesItGood(t *testing.T) {
 	seed := crashNumber(t, "MAILFERRY_SEED", 1)
 	var all verdicts
 	t.Run("scenarios", func(t *testing.T) { killScenarios(t, points, seed, &all) })
-	t.Logf("kills: %v", &all)
+	synctest.Report(t, "%v", &all)
 }
 
 func killScenarios(t *testing.T, points, seed int, all *verdicts) {

@@ -81,7 +81,7 @@ func TestOthersKilledAtAnyChange(t *testing.T) {
 					all.stuck.Add(1)
 				}
 			}
-			t.Logf("%s: %d changes, %v", p.name, whole.changes, &all)
+			synctest.Report(t, "%d changes, %v", whole.changes, &all)
 		})
 	}
 }

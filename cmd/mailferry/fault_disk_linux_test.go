@@ -6,21 +6,29 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"mailferry/syncer/synctest"
 )
 
 // TestFailingDiskLosesNothing lets one change to disk fail, or all from one on,
-// as full, broken and read-only disks do. A run that could not do everything
+// as full, broken and read-only disks do, or write less than was asked. A run that could not do everything
 // must not say that it did, and the next run on a disk that works must leave
 // what the run would have left. MAILFERRY_FAULTS faults are tried in each
-// scenario, 120 with MAILFERRY_LONG; MAILFERRY_SEED chooses them.
+// scenario, 190 with MAILFERRY_LONG; MAILFERRY_SEED chooses them.
 func TestFailingDiskLosesNothing(t *testing.T) {
 	otherwise := 1
 	if os.Getenv("MAILFERRY_LONG") != "" {
-		otherwise = 120
+		otherwise = 190
 	}
 	faults := crashNumber(t, "MAILFERRY_FAULTS", otherwise)
 	seed := crashNumber(t, "MAILFERRY_SEED", 1)
-	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS}
+	var all verdicts
+	t.Run("scenarios", func(t *testing.T) { failScenarios(t, faults, seed, &all) })
+	synctest.Report(t, "%v", &all)
+}
+
+func failScenarios(t *testing.T, faults, seed int, all *verdicts) {
+	errnos := []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, shortWrite}
 	for i, s := range crashScenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -35,7 +43,7 @@ func TestFailingDiskLosesNothing(t *testing.T) {
 			want := w.isThere()
 			for range faults {
 				at, errno, once := 1+random.IntN(whole.changes), errnos[random.IntN(len(errnos))], random.IntN(2) == 0
-				w.failAt(at, errno, once, want, s.command)
+				w.failAt(at, errno, once, want, s.command, all)
 				if t.Failed() {
 					t.Fatalf("MAILFERRY_SEED=%d", seed)
 				}
@@ -45,7 +53,7 @@ func TestFailingDiskLosesNothing(t *testing.T) {
 }
 
 // failAt runs the scenario with a fault, and again without.
-func (w *crashWorld) failAt(at int, errno syscall.Errno, once bool, want []string, args []string) {
+func (w *crashWorld) failAt(at int, errno syscall.Errno, once bool, want []string, args []string, all *verdicts) {
 	w.t.Helper()
 	w.reset()
 	var first, second crashRun
@@ -55,15 +63,18 @@ func (w *crashWorld) failAt(at int, errno syscall.Errno, once bool, want []strin
 	label := fmt.Sprintf("change %d fails with %v, once is %v: exit code %d", at, errno, once, first.code)
 	if first.code == exitDone {
 		if d := difference(w.isThere(), want); d != "" {
+			all.wrong.Add(1)
 			w.t.Errorf("%s, and yet%s\n%s", label, d, first.output)
 		}
 	}
 	w.mounted(func() { second = w.run(atRest, args...) })
+	d := all.judge(w.isThere(), want)
 	if second.code != exitDone {
+		all.stuck.Add(1)
 		w.t.Errorf("%s; the next run's exit code is %d\n%s\nthe first run said\n%s", label, second.code, second.output, first.output)
 		return
 	}
-	if d := difference(w.isThere(), want); d != "" {
+	if d != "" {
 		w.t.Errorf("%s; after the next run:%s\nthe first run said\n%s\nthe second\n%s", label, d, first.output, second.output)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailferry/syncer/synctest"
 )
 
 // mutation is one thing that is taken out of the program.
@@ -77,23 +79,24 @@ func TestSuitesNoticeWhatIsTakenOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caught := 0
-	list := readMutations(t)
-	for _, m := range list {
+	caught, tried := 0, 0
+	for _, m := range readMutations(t) {
 		if !chosen.MatchString(m.what) {
 			continue
 		}
+		tried++
 		t.Run(strings.ReplaceAll(m.what, " ", "_"), func(t *testing.T) {
 			failed, output := m.run(t, root)
 			if !failed {
+				synctest.Report(t, "NOT NOTICED by %s %s", m.pkg, m.tests)
 				t.Errorf("%s %s does not notice that this is taken out of %s:\n%s", m.pkg, m.tests, m.file, output)
 				return
 			}
 			caught++
-			t.Logf("caught by %s: %s", m.pkg, firstFailure(output))
+			synctest.Report(t, "caught by %s: %s", m.pkg, firstFailure(output))
 		})
 	}
-	t.Logf("%d of %d were caught", caught, len(list))
+	synctest.Report(t, "%d of %d were caught", caught, tried)
 }
 
 // run reports whether the suite fails without the mutation's text, and what it

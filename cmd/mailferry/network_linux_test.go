@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"mailferry/syncer/synctest"
 )
 
 // networkWorld is a crashWorld whose servers are reached through a bad network,
@@ -106,7 +108,7 @@ func TestCutAfterAnyOctetOneRerunMakesItGood(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("cuts: %v", &all)
+	synctest.Report(t, "%v", &all)
 }
 
 // staysDown is one of how many cuts that last: such a run waits before it gives up.
@@ -240,7 +242,7 @@ func TestSilentAndSlowNetworksEndInTime(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("silences: %v; the longest run took %v with a timeout of %v", &all, time.Duration(longest.Load()).Round(time.Millisecond), shortTimeout)
+	synctest.Report(t, "%v; the longest run took %v with a timeout of %v", &all, time.Duration(longest.Load()).Round(time.Millisecond), shortTimeout)
 }
 
 // shortTimeout is these runs' own, and leeway what is granted beyond twice it,

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mailferry/syncer/synctest"
 )
 
 // powerSample is what is tried without MAILFERRY_LONG.
@@ -48,7 +50,7 @@ func TestPowerCutAtAnyChangeOneRerunMakesItGood(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("power cuts: %v", &all)
+	synctest.Report(t, "%v", &all)
 }
 
 // powerWorld is a crashWorld whose machine loses its power.

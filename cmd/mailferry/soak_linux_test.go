@@ -72,8 +72,7 @@ func holds(t *testing.T) holding {
 // flat compares what is held after a beginning with what is held at the end.
 func flat(t *testing.T, what string, before, after holding) {
 	t.Helper()
-	t.Logf("%s: before: %v", what, before)
-	t.Logf("%s: after:  %v", what, after)
+	synctest.Report(t, "%s: %v before, %v after", what, before, after)
 	if after.goroutines > before.goroutines+3 {
 		t.Errorf("%s: goroutines grow", what)
 	}

@@ -16,6 +16,9 @@ type diceSource struct{ *rand.Rand }
 
 func (d diceSource) intn(n int) int { return d.IntN(n) }
 
+// Live is a history of its own for each seed, for tests outside the package.
+func Live(seed uint64) error { return live(diceSource{rand.New(rand.NewPCG(2, seed))}) }
+
 // withRules runs f under another table.
 func withRules(table []Row, f func()) {
 	kept := rules
