@@ -87,6 +87,19 @@ func (x *sample) tamperWithThePast(t *testing.T, remember, statements []string) 
 	must(t, s.Close())
 }
 
+// TestNothingIsWrittenOverARowThatWasAltered: it would get a checksum that is right.
+func TestNothingIsWrittenOverARowThatWasAltered(t *testing.T) {
+	s := newWorld(t).open(t)
+	id := add(t, s, "INBOX")
+	must(t, s.exec(t.Context(), "UPDATE mailboxes SET highest_modseq = 99"))
+	if err := s.Commit(t.Context(), mailbox.Commit{Mailbox: id, Checkpoint: &mailbox.Checkpoint{HasLocal: true}}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a commit: %v", err)
+	}
+	if _, err := s.Links(t.Context(), id); !errors.Is(err, ErrDamaged) {
+		t.Errorf("its links: %v", err)
+	}
+}
+
 func TestCommitThatSQLiteRefusesAtTheEndChangesNothing(t *testing.T) {
 	s := newWorld(t).open(t)
 	id := add(t, s, "INBOX")
