@@ -6,6 +6,7 @@ import (
 
 	"mailferry/syncer/mailbox"
 	"mailferry/syncer/plan"
+	"mailferry/syncer/synctest"
 )
 
 var someNames = []mailbox.Name{"INBOX", "A", "A/B", "C", "Old Mail"}
@@ -61,9 +62,15 @@ func (w *world) serverAppend() {
 	w.server.Append(name, w.flags(), date, octets)
 }
 
-func (w *world) serverFlag() {
+// someMessage is a message of some mailbox on the server, if that has any.
+func (w *world) someMessage() (mailbox.Name, synctest.Message, bool) {
 	name, _ := pick(w, w.server.Mailboxes())
 	m, ok := pick(w, w.server.Messages(name))
+	return name, m, ok
+}
+
+func (w *world) serverFlag() {
+	name, m, ok := w.someMessage()
 	if !ok {
 		return
 	}
@@ -74,8 +81,7 @@ func (w *world) serverFlag() {
 }
 
 func (w *world) serverExpunge() {
-	name, _ := pick(w, w.server.Mailboxes())
-	m, ok := pick(w, w.server.Messages(name))
+	name, m, ok := w.someMessage()
 	if !ok {
 		return
 	}
@@ -85,12 +91,11 @@ func (w *world) serverExpunge() {
 }
 
 func (w *world) serverMove() {
-	from, _ := pick(w, w.server.Mailboxes())
-	to, _ := pick(w, w.server.Mailboxes())
-	m, ok := pick(w, w.server.Messages(from))
+	from, m, ok := w.someMessage()
 	if !ok {
 		return
 	}
+	to, _ := pick(w, w.server.Mailboxes())
 	w.note("server: move %s uid %d to %s", from, m.UID, to)
 	w.fate[string(m.Octets)].moved = true
 	w.server.Append(to, m.Flags, m.Date, m.Octets)
@@ -98,12 +103,11 @@ func (w *world) serverMove() {
 }
 
 func (w *world) serverCopy() {
-	from, _ := pick(w, w.server.Mailboxes())
-	to, _ := pick(w, w.server.Mailboxes())
-	m, ok := pick(w, w.server.Messages(from))
+	from, m, ok := w.someMessage()
 	if !ok {
 		return
 	}
+	to, _ := pick(w, w.server.Mailboxes())
 	w.note("server: copy %s uid %d to %s", from, m.UID, to)
 	w.fate[string(m.Octets)].serverCopies++
 	w.server.Append(to, m.Flags, m.Date, m.Octets)
@@ -169,12 +173,18 @@ func (w *world) diskDeliver() {
 	w.reader.Deliver(name, w.flags(), date, octets)
 }
 
-func (w *world) diskFlag() {
+// someFile is a file of some folder, if that has any.
+func (w *world) someFile() (mailbox.Name, synctest.File, bool) {
 	name, ok := pick(w, w.reader.Names())
 	if !ok {
-		return
+		return name, synctest.File{}, false
 	}
 	f, ok := pick(w, w.reader.Files(name))
+	return name, f, ok
+}
+
+func (w *world) diskFlag() {
+	name, f, ok := w.someFile()
 	if !ok {
 		return
 	}
@@ -187,11 +197,7 @@ func (w *world) diskFlag() {
 }
 
 func (w *world) diskUnlink() {
-	name, ok := pick(w, w.reader.Names())
-	if !ok {
-		return
-	}
-	f, ok := pick(w, w.reader.Files(name))
+	name, f, ok := w.someFile()
 	if !ok {
 		return
 	}
@@ -201,32 +207,28 @@ func (w *world) diskUnlink() {
 }
 
 func (w *world) diskMove() {
-	from, ok := pick(w, w.reader.Names())
+	from, f, ok := w.someFile()
 	if !ok {
 		return
 	}
 	to, _ := pick(w, w.reader.Names())
-	f, ok := pick(w, w.reader.Files(from))
-	if !ok {
-		return
-	}
 	rekey := from == to || w.random.IntN(2) == 0
 	w.note("disk: move %s %s to %s", from, f.Key, to)
 	w.fate[string(f.Octets)].moved = true
-	w.reader.Move(from, f.Key, to, rekey)
+	if key := w.reader.Move(from, f.Key, to, rekey); key != "" && w.random.IntN(3) == 0 {
+		flags := w.flags()
+		w.note("disk: flags %v on it", flags)
+		w.reader.SetFlags(to, key, flags)
+	}
 }
 
 // diskCopy makes a second file, with its own flags or date as some readers do.
 func (w *world) diskCopy() {
-	from, ok := pick(w, w.reader.Names())
+	from, f, ok := w.someFile()
 	if !ok {
 		return
 	}
 	to, _ := pick(w, w.reader.Names())
-	f, ok := pick(w, w.reader.Files(from))
-	if !ok {
-		return
-	}
 	flags, date := f.Flags, f.Date
 	if w.random.IntN(3) == 0 {
 		flags, date = w.flags(), mailbox.Date{Unix: 2e9, Known: true}
