@@ -18,81 +18,63 @@ import (
 // paired with the old ones in ascending order, which is how servers copy.
 func (a *Account) Move(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Name) (map[mailbox.UID]mailbox.UID, error) {
 	moved := map[mailbox.UID]mailbox.UID{}
-	if a.opts.ReadOnly {
-		return nil, errReadOnly
-	}
-	if uids.IsEmpty() {
-		return moved, nil
-	}
-	if err := mayDestroy(ref); err != nil {
-		return nil, err
-	}
-	from, err := a.names.toWire(ref.Name)
-	if err != nil {
-		return nil, err
-	}
-	target, err := a.controlName(to)
-	if err != nil {
-		return nil, err
-	}
-	err = a.with(ctx, from, true, func(s *session) error {
-		err := s.raw(ctx, func(x *wire.Exchange) error { return s.ensure(x, from, ref.UIDValidity, true) })
-		if err != nil {
-			return err
+	if !uids.IsEmpty() {
+		if err := mayDestroy(ref); err != nil {
+			return nil, err
 		}
-		for _, some := range splitSet(uids, maxSetText) {
-			pairs, err := s.move(ctx, some, target)
-			maps.Copy(moved, pairs)
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+	}
+	return moved, a.bring(ctx, ref, uids, to, func(s *session, some mailbox.UIDSet, target string) error {
+		pairs, err := s.move(ctx, some, target)
+		maps.Copy(moved, pairs)
+		return err
 	})
-	if err != nil {
-		return moved, fmt.Errorf("%s to %s: %w", ref.Name, to, err)
-	}
-	return moved, nil
 }
 
 // Copy copies messages to a mailbox. COPYUID tells the new UIDs; it counts only
 // for the mailbox that was meant, and names what was copied. (RFC 4315, section 3)
 func (a *Account) Copy(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Ref) (map[mailbox.UID]mailbox.UID, error) {
 	copied := map[mailbox.UID]mailbox.UID{}
+	return copied, a.bring(ctx, ref, uids, to.Name, func(s *session, some mailbox.UIDSet, target string) error {
+		pairs, validity, _, err := s.copy(ctx, some, target)
+		if err == nil && validity == to.UIDValidity {
+			maps.Copy(copied, pairs)
+		}
+		return err
+	})
+}
+
+// bring opens a mailbox and has its messages brought to another one, as many at
+// a time as a command may name.
+func (a *Account) bring(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Name, some func(*session, mailbox.UIDSet, string) error) error {
 	if a.opts.ReadOnly {
-		return nil, errReadOnly
+		return errReadOnly
 	}
 	if uids.IsEmpty() {
-		return copied, nil
+		return nil
 	}
 	from, err := a.names.toWire(ref.Name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	target, err := a.controlName(to.Name)
+	target, err := a.controlName(to)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = a.with(ctx, from, true, func(s *session) error {
-		err := s.raw(ctx, func(x *wire.Exchange) error { return s.ensure(x, from, ref.UIDValidity, true) })
-		if err != nil {
+		if err := s.raw(ctx, func(x *wire.Exchange) error { return s.ensure(x, from, ref.UIDValidity, true) }); err != nil {
 			return err
 		}
-		for _, some := range splitSet(uids, maxSetText) {
-			pairs, validity, _, err := s.copy(ctx, some, target)
-			if err != nil {
+		for _, set := range splitSet(uids, maxSetText) {
+			if err := some(s, set, target); err != nil {
 				return err
-			}
-			if validity == to.UIDValidity {
-				maps.Copy(copied, pairs)
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return copied, fmt.Errorf("%s to %s: %w", ref.Name, to.Name, err)
+		return fmt.Errorf("%s to %s: %w", ref.Name, to, err)
 	}
-	return copied, nil
+	return nil
 }
 
 // move moves one set's messages out of the open mailbox.

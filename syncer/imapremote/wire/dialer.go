@@ -100,7 +100,20 @@ func orDefault[T int | int64](value, otherwise T) T {
 // Dial connects, secures the stream and reads the greeting. Cancelling ctx
 // afterwards has no effect on the Conn. Errors wrap mailbox.ErrNetwork (and the
 // net package's cause), ErrTLS, ErrProtocol, or are a mailbox.ServerError.
-func (d Dialer) Dial(ctx context.Context) (*Conn, error) {
+func (d Dialer) Dial(ctx context.Context) (c *Conn, err error) {
+	err = d.establish(ctx, func(ctx context.Context, base net.Conn) (err error) {
+		c, err = d.open(ctx, base)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// establish connects, and lets open bring the connection to where the login
+// begins; together they take at most ConnectTimeout.
+func (d Dialer) establish(ctx context.Context, open func(ctx context.Context, base net.Conn) error) error {
 	limit := d.ConnectTimeout
 	if limit <= 0 {
 		limit = 30 * time.Second
@@ -109,19 +122,19 @@ func (d Dialer) Dial(ctx context.Context) (*Conn, error) {
 	defer cancel()
 	base, err := d.connect(ctx)
 	if err != nil {
-		return nil, d.networkError(ctx, err)
+		return d.networkError(ctx, err)
 	}
 	// Whatever blocks below, the end of ctx unblocks it.
 	stop := context.AfterFunc(ctx, func() { base.Close() })
-	c, err := d.open(ctx, base)
+	err = open(ctx, base)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		base.Close()
-		return nil, d.explain(ctx, base, err)
+		return d.explain(ctx, base, err)
 	}
-	return c, nil
+	return nil
 }
 
 func (d Dialer) connect(ctx context.Context) (net.Conn, error) {

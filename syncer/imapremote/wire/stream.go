@@ -29,33 +29,21 @@ type Stream struct {
 // Connecting and open together take at most ConnectTimeout. Errors are those of
 // Dial, and open's.
 func (d Dialer) DialStream(ctx context.Context, open func(ctx context.Context, s *Stream) error) (*Stream, error) {
-	limit := d.ConnectTimeout
-	if limit <= 0 {
-		limit = 30 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	base, err := d.connect(ctx)
-	if err != nil {
-		return nil, d.networkError(ctx, err)
-	}
-	stop := context.AfterFunc(ctx, func() { base.Close() })
-	s := &Stream{dialer: d, base: base, stream: base, timeout: d.Timeout}
+	s := &Stream{dialer: d, timeout: d.Timeout}
 	if s.timeout <= 0 {
 		s.timeout = 60 * time.Second
 	}
-	if d.Security == TLS {
-		err = s.Secure(ctx)
-	}
-	if err == nil {
-		err = open(ctx, s)
-	}
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
-	}
+	err := d.establish(ctx, func(ctx context.Context, base net.Conn) error {
+		s.base, s.stream = base, base
+		if d.Security == TLS {
+			if err := s.Secure(ctx); err != nil {
+				return err
+			}
+		}
+		return open(ctx, s)
+	})
 	if err != nil {
-		base.Close()
-		return nil, d.explain(ctx, base, err)
+		return nil, err
 	}
 	return s, nil
 }
