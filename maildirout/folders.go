@@ -21,6 +21,17 @@ var ErrInbox = errors.New("INBOX cannot be deleted")
 
 // Create makes a folder, durably. mailbox.ErrExists if it is there.
 func (s *Store) Create(ctx context.Context, name mailbox.Name) error {
+	return s.changeFolders(ctx, func() error {
+		if err := s.create(name); err != nil {
+			return fmt.Errorf("create folder %s: %w", name, s.explain(err))
+		}
+		return nil
+	})
+}
+
+// changeFolders lets change make, rename or delete folders, while nobody else
+// works with any.
+func (s *Store) changeFolders(ctx context.Context, change func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -28,10 +39,7 @@ func (s *Store) Create(ctx context.Context, name mailbox.Name) error {
 	defer s.folders.Unlock()
 	s.clearDesks()
 	defer s.clearDesks()
-	if err := s.create(name); err != nil {
-		return fmt.Errorf("create folder %s: %w", name, s.explain(err))
-	}
-	return nil
+	return change()
 }
 
 func (s *Store) create(name mailbox.Name) error {
@@ -187,17 +195,12 @@ func (s *Store) writeNameFile(p path, step string) error {
 // Rename renames one folder; those below it stay. mailbox.ErrNotFound,
 // mailbox.ErrExists. INBOX gives its messages away and stays, empty.
 func (s *Store) Rename(ctx context.Context, from, to mailbox.Name) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.folders.Lock()
-	defer s.folders.Unlock()
-	s.clearDesks()
-	defer s.clearDesks()
-	if err := s.renameFolder(from, to); err != nil {
-		return fmt.Errorf("rename folder %s to %s: %w", from, to, err)
-	}
-	return nil
+	return s.changeFolders(ctx, func() error {
+		if err := s.renameFolder(from, to); err != nil {
+			return fmt.Errorf("rename folder %s to %s: %w", from, to, err)
+		}
+		return nil
+	})
 }
 
 func (s *Store) renameFolder(from, to mailbox.Name) error {
@@ -330,17 +333,12 @@ func (s *Store) movePart(f *folder, p path, target *os.Root, name string) error 
 // Delete moves a folder with all that is in it to the store's trash; those
 // below it stay. ErrInbox, mailbox.ErrNotFound.
 func (s *Store) Delete(ctx context.Context, name mailbox.Name) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.folders.Lock()
-	defer s.folders.Unlock()
-	s.clearDesks()
-	defer s.clearDesks()
-	if err := s.deleteFolder(name); err != nil {
-		return fmt.Errorf("delete folder %s: %w", name, err)
-	}
-	return nil
+	return s.changeFolders(ctx, func() error {
+		if err := s.deleteFolder(name); err != nil {
+			return fmt.Errorf("delete folder %s: %w", name, err)
+		}
+		return nil
+	})
 }
 
 func (s *Store) deleteFolder(name mailbox.Name) error {

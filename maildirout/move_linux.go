@@ -10,11 +10,7 @@ import (
 // moveFile renames a file and refuses to overwrite: fs.ErrExist.
 // fs.ErrNotExist if it is not, or no longer, there.
 func (s *Store) moveFile(from, to place) error {
-	source, err := from.folder.sub(from.sub)
-	if err != nil {
-		return err
-	}
-	target, err := to.folder.sub(to.sub)
+	source, target, err := subs(from, to)
 	if err != nil {
 		return err
 	}
@@ -32,11 +28,7 @@ func (s *Store) moveFile(from, to place) error {
 // not followed: the new name is one, too. fs.ErrNotExist if the file is not, or
 // no longer, there.
 func (s *Store) linkFile(from, to place) error {
-	source, err := from.folder.sub(from.sub)
-	if err != nil {
-		return err
-	}
-	target, err := to.folder.sub(to.sub)
+	source, target, err := subs(from, to)
 	if err != nil {
 		return err
 	}
@@ -44,4 +36,13 @@ func (s *Store) linkFile(from, to place) error {
 		return &os.LinkError{Op: "link", Old: from.path(), New: to.path(), Err: err}
 	}
 	return nil
+}
+
+// subs are the opened directories of two places.
+func subs(from, to place) (source, target *os.File, err error) {
+	if source, err = from.folder.sub(from.sub); err != nil {
+		return nil, nil, err
+	}
+	target, err = to.folder.sub(to.sub)
+	return source, target, err
 }

@@ -149,29 +149,17 @@ func (s *Store) check(ctx context.Context) error {
 
 // upgrade brings an older schema up to date.
 func (s *Store) upgrade(ctx context.Context, version int) error {
-	if err := s.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	next, err := s.root, s.migrate(ctx, version)
-	if err == nil && 0 < version && version < talliedSince {
-		err = s.tallyAll(ctx, &next)
-	}
-	if err == nil {
-		next.schema, err = s.schemaSum(ctx)
-	}
-	if err == nil {
+	return s.transact(ctx, func(next *root) error {
+		err := s.migrate(ctx, version)
+		if err == nil && 0 < version && version < talliedSince {
+			err = s.tallyAll(ctx, next)
+		}
+		if err == nil {
+			next.schema, err = s.schemaSum(ctx)
+		}
 		next.version = len(s.migrations)
-		err = s.writeRoot(ctx, next)
-	}
-	if err == nil {
-		err = s.exec(ctx, "COMMIT")
-	}
-	if err != nil {
-		_ = s.exec(ctx, "ROLLBACK")
 		return err
-	}
-	s.root = next
-	return nil
+	})
 }
 
 // highestGeneration is the highest that is known to have been durable.

@@ -150,14 +150,29 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, r *root)
 		return ErrReadOnly
 	}
 	ctx = context.WithoutCancel(ctx)
+	changed := false
+	err := s.transact(ctx, func(next *root) (err error) {
+		if changed, err = fn(ctx, next); changed {
+			next.generation++
+		}
+		return err
+	})
+	if err == nil && changed && s.beside != nil {
+		// The transaction is durable: a number left behind only notices less.
+		if err := s.beside.write(s.root.generation); err != nil {
+			s.options.Log.Warn("state generation not written", "error", err)
+		}
+	}
+	return err
+}
+
+// transact runs fn in a transaction that stores the root which fn leaves.
+func (s *Store) transact(ctx context.Context, fn func(next *root) error) error {
 	if err := s.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	next := s.root
-	changed, err := fn(ctx, &next)
-	if changed {
-		next.generation++
-	}
+	err := fn(&next)
 	if err == nil && next != s.root {
 		err = s.writeRoot(ctx, next)
 	}
@@ -170,11 +185,5 @@ func (s *Store) write(ctx context.Context, fn func(ctx context.Context, r *root)
 		return err
 	}
 	s.root = next
-	if changed && s.beside != nil {
-		// The transaction is durable: a number left behind only notices less.
-		if err := s.beside.write(next.generation); err != nil {
-			s.options.Log.Warn("state generation not written", "error", err)
-		}
-	}
 	return nil
 }
