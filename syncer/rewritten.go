@@ -1,11 +1,9 @@
 package syncer
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
-	"hash"
 	"io"
 
 	"mailferry/syncer/mailbox"
@@ -42,42 +40,13 @@ func (r *run) proveRewritten(ctx context.Context, b *box) error {
 	})
 }
 
-// lineEndless hashes a message with all line ends alike.
-func lineEndless(message io.Reader) (mailbox.Hash, error) {
-	ends := &lineEnds{to: sha256.New()}
-	_, err := io.Copy(ends, message)
-	return ends.sum(), err
-}
-
-// lineEnds writes on with LF for each of CRLF, CR and LF.
-type lineEnds struct {
-	to    hash.Hash
-	wasCR bool
-}
-
-func (w *lineEnds) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		i := bytes.IndexAny(rest, "\r\n")
-		if i != 0 {
-			text := rest
-			if i > 0 {
-				text = rest[:i]
-			}
-			w.to.Write(text)
-			w.wasCR = false
-			rest = rest[len(text):]
-			continue
-		}
-		if rest[0] == '\r' || !w.wasCR {
-			w.to.Write([]byte{'\n'})
-		}
-		w.wasCR = rest[0] == '\r'
-		rest = rest[1:]
-	}
-	return len(p), nil
-}
-
-func (w *lineEnds) sum() (sum mailbox.Hash) {
-	w.to.Sum(sum[:0])
-	return sum
+// lineEndless hashes a message with LF for all of its line ends.
+func lineEndless(message io.Reader) (sum mailbox.Hash, err error) {
+	whole := sha256.New()
+	_, err = io.Copy(&mailbox.LineEnds{
+		Text: func(text []byte) { whole.Write(text) },
+		End:  func() { whole.Write([]byte{'\n'}) },
+	}, message)
+	whole.Sum(sum[:0])
+	return sum, err
 }

@@ -7,6 +7,8 @@ import (
 	"hash"
 	"io"
 	"strings"
+
+	"mailferry/syncer/mailbox"
 )
 
 // Canonical is what is left of a message without what servers change when they
@@ -29,13 +31,13 @@ const maxHeader = 1 << 20
 // Canonicalize reads a message to its end. Memory does not grow with it.
 func Canonicalize(message io.Reader) (Canonical, error) {
 	whole := sha256.New()
-	ends := &lineEnds{to: whole}
+	ends := steady(whole)
 	in := bufio.NewReaderSize(io.TeeReader(message, ends), 64<<10)
 	identity := sha256.New()
 	if err := hashHeader(in, identity); err != nil {
 		return Canonical{}, err
 	}
-	body := &lineEnds{to: identity}
+	body := steady(identity)
 	if _, err := io.Copy(body, in); err != nil {
 		return Canonical{}, err
 	}
@@ -90,30 +92,15 @@ func writeFields(fields map[string]string, to hash.Hash) {
 type lineEnds struct {
 	to      hash.Hash
 	pending int // line ends not written yet
-	wasCR   bool
 }
 
-func (w *lineEnds) Write(p []byte) (int, error) {
-	for rest := p; len(rest) > 0; {
-		i := bytes.IndexAny(rest, "\r\n")
-		if i != 0 {
-			text := rest
-			if i > 0 {
-				text = rest[:i]
-			}
-			w.finish()
-			w.to.Write(text)
-			w.wasCR = false
-			rest = rest[len(text):]
-			continue
-		}
-		if rest[0] == '\r' || !w.wasCR {
-			w.pending++
-		}
-		w.wasCR = rest[0] == '\r'
-		rest = rest[1:]
+// steady is a writer to a hash, by way of lineEnds.
+func steady(to hash.Hash) io.Writer {
+	w := &lineEnds{to: to}
+	return &mailbox.LineEnds{
+		Text: func(text []byte) { w.finish(); to.Write(text) },
+		End:  func() { w.pending++ },
 	}
-	return len(p), nil
 }
 
 var newlines = bytes.Repeat([]byte{'\n'}, 1024)
