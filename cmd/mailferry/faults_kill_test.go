@@ -14,14 +14,20 @@ import (
 	"mailferry/syncer/synctest"
 )
 
-// killed starts the program and kills it at a random moment. It reports
+// killed starts a command on the store and kills it, as killedAt does.
+func (w *world) killed(random *rand.Rand, command string, flags ...string) bool {
+	w.t.Helper()
+	return w.killedAt(random, append(append([]string{command, "--json"}, flags...), w.url(), w.disk.Dir)...)
+}
+
+// killedAt starts the program and kills it at a random moment. It reports
 // whether the program had not ended before. How long runs take is learned on
 // the way, so that kills fall on all of their moments.
-func (w *world) killed(random *rand.Rand, command string, flags ...string) bool {
+func (w *world) killedAt(random *rand.Rand, args ...string) bool {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := w.command(ctx, append(append([]string{command, "--json"}, flags...), w.url(), w.disk.Dir)...)
+	cmd := w.command(ctx, args...)
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -177,7 +176,7 @@ func TestRestoreKilledAgainAndAgainUploadsEachMessageOnce(t *testing.T) {
 		from.backup().exits(exitDone)
 		killed := 0
 		for tries := 0; killed < kills && tries < 4*kills; tries++ {
-			if from.restoreKilled(to, random) {
+			if from.killedAt(random, "restore", from.disk.Dir, "--to", to.url()) {
 				killed++
 			}
 		}
@@ -191,30 +190,6 @@ func TestRestoreKilledAgainAndAgainUploadsEachMessageOnce(t *testing.T) {
 			t.Errorf("uploaded once more: %+v", again.summary)
 		}
 	}
-}
-
-// restoreKilled starts a restore and kills it within what one takes.
-func (w *world) restoreKilled(to *world, random *rand.Rand) bool {
-	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	cmd := w.command(ctx, "restore", w.disk.Dir, "--to", to.url())
-	if err := cmd.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	if w.usualRun == 0 {
-		w.usualRun = 120 * time.Millisecond
-	}
-	time.Sleep(time.Duration(random.Int64N(int64(w.usualRun))))
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
-	isKilled := cmd.ProcessState.ExitCode() < 0
-	if isKilled {
-		w.usualRun += w.usualRun / 16
-	} else {
-		w.usualRun -= w.usualRun / 4
-	}
-	return isKilled
 }
 
 // TestRestoreIsFastOnALongLine compares with one APPEND at a time, as other

@@ -164,50 +164,35 @@ func TestWatchingAServerWithoutIdleIsUnsupported(t *testing.T) {
 
 // idler is a server with IDLE that does what a test says once it idles.
 func idler(t *testing.T, capability string, idling func(conn net.Conn, in *bufio.Reader, tag string)) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
+	return listen(t, func(conn net.Conn, _ int) {
+		fmt.Fprintf(conn, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN %s] ready\r\n", capability)
+		in := bufio.NewReader(conn)
 		for {
-			conn, err := listener.Accept()
+			line, err := in.ReadString('\n')
 			if err != nil {
 				return
 			}
-			go func() {
-				defer conn.Close()
-				fmt.Fprintf(conn, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN %s] ready\r\n", capability)
-				in := bufio.NewReader(conn)
-				for {
-					line, err := in.ReadString('\n')
-					if err != nil {
-						return
-					}
-					tag, command, _ := strings.Cut(strings.TrimSpace(line), " ")
-					switch verb, _, _ := strings.Cut(command, " "); verb {
-					case "AUTHENTICATE": // the password is in the line
-						capable := "[CAPABILITY IMAP4rev1 " + capability + "] "
-						fmt.Fprintf(conn, "%s OK %swelcome\r\n", tag, capable)
-						continue
-					case "CAPABILITY":
-						fmt.Fprintf(conn, "* CAPABILITY IMAP4rev1 %s\r\n", capability)
-					case "LIST":
-						io.WriteString(conn, "* LIST () \"/\" INBOX\r\n")
-					case "STATUS":
-						io.WriteString(conn, "* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 1)\r\n")
-					case "EXAMINE":
-						io.WriteString(conn, "* 1 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 2] x\r\n")
-					case "IDLE", "NOTIFY":
-						idling(conn, in, tag)
-						continue
-					}
-					fmt.Fprintf(conn, "%s OK done\r\n", tag)
-				}
-			}()
+			tag, command, _ := strings.Cut(strings.TrimSpace(line), " ")
+			switch verb, _, _ := strings.Cut(command, " "); verb {
+			case "AUTHENTICATE": // the password is in the line
+				capable := "[CAPABILITY IMAP4rev1 " + capability + "] "
+				fmt.Fprintf(conn, "%s OK %swelcome\r\n", tag, capable)
+				continue
+			case "CAPABILITY":
+				fmt.Fprintf(conn, "* CAPABILITY IMAP4rev1 %s\r\n", capability)
+			case "LIST":
+				io.WriteString(conn, "* LIST () \"/\" INBOX\r\n")
+			case "STATUS":
+				io.WriteString(conn, "* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 1)\r\n")
+			case "EXAMINE":
+				io.WriteString(conn, "* 1 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 2] x\r\n")
+			case "IDLE", "NOTIFY":
+				idling(conn, in, tag)
+				continue
+			}
+			fmt.Fprintf(conn, "%s OK done\r\n", tag)
 		}
-	}()
-	return listener.Addr().String()
+	})
 }
 
 func TestWatchingEndsWithTheConnection(t *testing.T) {
