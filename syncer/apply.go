@@ -23,6 +23,7 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 	}
 	boxes = taking(boxes)
 	nest(boxes)
+	r.shareCreations(boxes)
 	if err := r.markReturned(ctx, boxes); err != nil {
 		return err
 	}
@@ -113,6 +114,11 @@ func (r *run) ready(ctx context.Context, b *box) error {
 // needs no action: links matched by content, together with the UIDVALIDITY
 // that their UIDs belong to, in one transaction.
 func (r *run) prepare(ctx context.Context, b *box) error {
+	if b.creation != nil {
+		if err := r.create(ctx, b.creation); err != nil {
+			return err
+		}
+	}
 	known := &b.base.Known
 	if known.ID == 0 {
 		if b.remote.Missing && !r.Policy.Push.Mailboxes && len(b.plan.Put) == 0 {
@@ -192,21 +198,12 @@ func (r *run) commit(ctx context.Context, commits ...mailbox.Commit) error {
 
 func (r *run) createMailbox(ctx context.Context, b *box, action plan.Action) error {
 	var err error
-	if action.Kind == plan.CreateMailboxLocal {
-		err = r.LocalFolders.Create(ctx, b.name)
-	} else {
-		err = r.RemoteMailboxes.Create(ctx, b.name)
-	}
-	if errors.Is(err, mailbox.ErrExists) {
-		err = nil
+	if action.Kind == plan.CreateMailboxRemote {
+		err = b.wasCreated()
+	} else if err = r.LocalFolders.Create(ctx, b.name); err == nil || errors.Is(err, mailbox.ErrExists) {
+		err, b.local.Missing = nil, false
 	}
 	if err != nil {
-		r.tally.failed(action, err)
-		return err
-	}
-	if action.Kind == plan.CreateMailboxLocal {
-		b.local.Missing = false
-	} else if err := r.lookAtCreated(ctx, b); err != nil {
 		r.tally.failed(action, err)
 		return err
 	}
@@ -214,12 +211,12 @@ func (r *run) createMailbox(ctx context.Context, b *box, action plan.Action) err
 	return nil
 }
 
-// lookAtCreated learns the UIDVALIDITY of a mailbox that was just made.
-func (r *run) lookAtCreated(ctx context.Context, b *box) error {
-	seen, err := r.Remote.Observe(ctx, b.name, mailbox.Since{}, func(mailbox.RemoteMessage) error { return nil })
-	if err != nil {
-		return err
+// wasCreated takes over how a mailbox is that was just made on the server.
+func (b *box) wasCreated() error {
+	if b.created.err != nil {
+		return b.created.err
 	}
+	seen := b.created.seen
 	b.remote.Missing, b.remote.Observation = false, seen
 	b.keepOnlyHeld()
 	if seen.Status.Messages > 0 {

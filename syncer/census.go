@@ -40,6 +40,10 @@ type box struct {
 
 	// parent is the mailbox that this one is below, if it takes part.
 	parent *box
+	// creation makes the mailbox on the server, with others, if that is to be
+	// done, and created is what became of it.
+	creation *creation
+	created  *created
 	// prepared guards unready: why the mailbox could not be prepared.
 	prepared sync.Once
 	unready  error

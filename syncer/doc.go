@@ -12,7 +12,8 @@
 //	             until it is decided and carried out
 //	rename.go    mailboxes under a new name are recognised
 //	             (package plan decides, mailbox by mailbox)
-//	apply.go     mailboxes are made, then
+//	apply.go     mailboxes are made,
+//	creation.go  on the server many in one turn, then
 //	transfer.go  messages travel, on several connections:
 //	  download.go  server -> disk, into
 //	  ledger.go    group commits: durable, planned, named, linked

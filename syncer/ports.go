@@ -58,8 +58,11 @@ type RemoteMessages interface {
 
 // RemoteMailboxes changes mailboxes on a server.
 type RemoteMailboxes interface {
-	// Create makes a mailbox and subscribes to it. ErrExists if it is there.
-	Create(ctx context.Context, name mailbox.Name) error
+	// Create makes mailboxes in order, those above before those below, and
+	// subscribes to them. It calls done for each that the server answered, with
+	// its index and how it is then, in no order: ErrExists if it was there
+	// already. Of the others nothing is known; the returned error ends the whole.
+	Create(ctx context.Context, names []mailbox.Name, done func(i int, seen mailbox.Observation, err error)) error
 	// Rename renames a mailbox and, as IMAP has it, those below it.
 	Rename(ctx context.Context, from, to mailbox.Name) error
 	// Delete deletes a mailbox that is empty; with messages it refuses.

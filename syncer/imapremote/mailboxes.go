@@ -13,49 +13,6 @@ import (
 // empty it into another mailbox. (RFC 9051, section 6.3.6)
 var errInbox = fmt.Errorf("renaming or deleting INBOX is %w", mailbox.ErrUnsupported)
 
-// Create makes a mailbox and subscribes to it. (RFC 9051, section 6.3.4)
-func (a *Account) Create(ctx context.Context, name mailbox.Name) error {
-	text, wireName, err := a.writableName(name)
-	if err != nil {
-		return err
-	}
-	if name == mailbox.Inbox {
-		return fmt.Errorf("%s: %w", name, mailbox.ErrExists)
-	}
-	return a.change(ctx, name, func(s *session) error {
-		subscribed, err := s.create(ctx, text)
-		if err == nil {
-			a.names.learn(name, wireName)
-			if subscribed {
-				return nil
-			}
-			return a.subscribe(ctx, s, text, "")
-		}
-		if isPlainRefusal(err) {
-			// Servers older than RFC 5530 do not say why.
-			if exists, _ := s.isThere(ctx, wireName); exists {
-				return fmt.Errorf("%w: %w", mailbox.ErrExists, err)
-			}
-		}
-		if subscribed && isRefusal(err) && !errors.Is(err, mailbox.ErrExists) {
-			// Of what is not there nobody wants to hear.
-			return errors.Join(err, a.subscribe(ctx, s, "", text))
-		}
-		return err
-	})
-}
-
-// create sends CREATE and SUBSCRIBE in one round trip; the error is CREATE's.
-func (s *session) create(ctx context.Context, text string) (subscribed bool, err error) {
-	err = s.control(ctx, "CREATE", func() error {
-		create, subscribe := s.client.Create(text, nil), s.client.Subscribe(text)
-		err := create.Wait()
-		subscribed = subscribe.Wait() == nil
-		return err
-	})
-	return subscribed, err
-}
-
 // Rename renames a mailbox and those below it. (RFC 9051, section 6.3.6)
 func (a *Account) Rename(ctx context.Context, from, to mailbox.Name) error {
 	if from == mailbox.Inbox {
@@ -175,15 +132,6 @@ func (s *session) leave(ctx context.Context, wireName string) error {
 		_, err := s.open(x, string(mailbox.Inbox), false)
 		return err
 	})
-}
-
-// isThere is exists with a turn of its own.
-func (s *session) isThere(ctx context.Context, wireName string) (exists bool, err error) {
-	err = s.raw(ctx, func(x *wire.Exchange) error {
-		exists, err = s.exists(x, wireName)
-		return err
-	})
-	return exists, err
 }
 
 // forget drops what is remembered of a mailbox that has another name now or is

@@ -63,7 +63,7 @@ func testReadOnly(t *testing.T, _ traits, user opener) {
 	}
 	refused := map[string]error{
 		"append": a.Append(ctx, mailbox.Inbox, []mailbox.Upload{text("x")}, nil),
-		"create": a.Create(ctx, "new"),
+		"create": create(a, "new"),
 		"rename": a.Rename(ctx, "a", "b"),
 		"delete": a.Delete(ctx, "a"),
 	}

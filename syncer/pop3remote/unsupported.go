@@ -31,7 +31,9 @@ func (a *Account) Move(context.Context, mailbox.Ref, mailbox.UIDSet, mailbox.Nam
 }
 
 // Create is not supported.
-func (a *Account) Create(context.Context, mailbox.Name) error { return errUnsupported }
+func (a *Account) Create(context.Context, []mailbox.Name, func(int, mailbox.Observation, error)) error {
+	return errUnsupported
+}
 
 // Rename is not supported.
 func (a *Account) Rename(context.Context, mailbox.Name, mailbox.Name) error { return errUnsupported }

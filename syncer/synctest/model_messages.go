@@ -2,6 +2,7 @@ package synctest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -235,13 +236,24 @@ func (m *Model) expungeMoved(name mailbox.Name, source *modelMailbox, messages [
 }
 
 // Create implements syncer.RemoteMailboxes.
-func (m *Model) Create(ctx context.Context, name mailbox.Name) error {
-	return m.change(ctx, "Create", func() (func(), error) {
-		if m.boxes[name] != nil {
-			return nil, fmt.Errorf("model: create %s: %w", name, mailbox.ErrExists)
+func (m *Model) Create(ctx context.Context, names []mailbox.Name, done func(i int, seen mailbox.Observation, err error)) error {
+	for i, name := range names {
+		err := m.change(ctx, "Create", func() (func(), error) {
+			if m.boxes[name] != nil {
+				return nil, fmt.Errorf("model: create %s: %w", name, mailbox.ErrExists)
+			}
+			return func() { m.create(name) }, nil
+		})
+		if err != nil && !errors.Is(err, mailbox.ErrExists) {
+			return err
 		}
-		return func() { m.create(name) }, nil
-	})
+		seen, _, lookErr := m.look(name, mailbox.Since{})
+		if lookErr != nil {
+			return lookErr
+		}
+		done(i, seen, err)
+	}
+	return nil
 }
 
 // Rename implements syncer.RemoteMailboxes. INBOX stays, emptied into the new

@@ -71,7 +71,7 @@ var listCases = []remoteSubtest{
 	}},
 	{"EveryNameCanBeUsed", func(c *remoteCase) {
 		for _, name := range c.Names {
-			must(c, "create "+string(name), c.Mailboxes.Create(c.ctx, name))
+			c.create(name)
 			must(c, "append", c.Messages.Append(c.ctx, name, []mailbox.Upload{upload(mailbox.Flags{}, someDate(1), text(1))}, func(_ int, _ mailbox.Appended, err error) {
 				must(c, "append to "+string(name), err)
 			}))

@@ -1,6 +1,7 @@
 package synctest
 
 import (
+	"cmp"
 	"slices"
 
 	"mailferry/syncer/mailbox"
@@ -8,8 +9,8 @@ import (
 
 var mailboxCases = []remoteSubtest{
 	{"CreateMakesAMailbox", func(c *remoteCase) {
-		must(c, "create", c.Mailboxes.Create(c.ctx, work))
-		must(c, "create", c.Mailboxes.Create(c.ctx, "Work/Sub"))
+		c.create(work)
+		c.create("Work/Sub")
 		for _, name := range []mailbox.Name{work, "Work/Sub"} {
 			if !slices.Contains(c.Witness.Mailboxes(), name) {
 				c.Errorf("%s is not there: %q", name, c.Witness.Mailboxes())
@@ -18,10 +19,45 @@ var mailboxCases = []remoteSubtest{
 	}},
 	{"CreateTwiceIsErrExists", func(c *remoteCase) {
 		c.made(1)
-		wantError(c, "create", c.Mailboxes.Create(c.ctx, work), mailbox.ErrExists)
-		wantError(c, "create", c.Mailboxes.Create(c.ctx, mailbox.Inbox), mailbox.ErrExists)
+		wantError(c, "create", c.tryCreate(work), mailbox.ErrExists)
+		wantError(c, "create", c.tryCreate(mailbox.Inbox), mailbox.ErrExists)
 		if got := c.Witness.Messages(work); len(got) != 1 {
 			c.Errorf("%d messages", len(got))
+		}
+	}},
+	{"CreateMakesManyAndTellsHowTheyAre", func(c *remoteCase) {
+		messages := c.made(2)
+		names := []mailbox.Name{"A", "A/B", work, "A/B/C", "D"}
+		told := map[mailbox.Name]error{}
+		must(c, "create", c.Mailboxes.Create(c.ctx, names, func(i int, seen mailbox.Observation, err error) {
+			name := names[i]
+			want := mailbox.Status{Messages: 0, UIDNext: 1}
+			if name == work {
+				want = mailbox.Status{Messages: 2, UIDNext: messages[1].UID + 1}
+			}
+			if seen.Status.Messages != want.Messages || seen.Status.UIDNext != want.UIDNext || seen.Status.UIDValidity == 0 {
+				c.Errorf("%s: %+v", name, seen.Status)
+			}
+			if !seen.Holds.AnyKeyword && seen.Holds.Flags.IsEmpty() {
+				c.Errorf("%s holds %+v", name, seen.Holds)
+			}
+			told[name] = err
+		}))
+		if len(told) != len(names) {
+			c.Errorf("told %v", told)
+		}
+		for _, name := range names {
+			if !slices.Contains(c.Witness.Mailboxes(), name) {
+				c.Errorf("%s is not there: %q", name, c.Witness.Mailboxes())
+			}
+			if name != work {
+				must(c, string(name), told[name])
+			} else {
+				wantError(c, string(name), told[name], mailbox.ErrExists)
+			}
+			if seen := c.observe(name, mailbox.Since{}); seen.Status.UIDValidity == 0 {
+				c.Errorf("%s: %+v", name, seen.Status)
+			}
 		}
 	}},
 	{"RenameTakesMessagesAndThoseBelow", func(c *remoteCase) {
@@ -78,9 +114,29 @@ var mailboxCases = []remoteSubtest{
 		c.made(0)
 		before := c.ref(work)
 		must(c, "delete", c.Mailboxes.Delete(c.ctx, work))
-		must(c, "create", c.Mailboxes.Create(c.ctx, work))
+		c.create(work)
 		if after := c.ref(work); after == before {
 			c.Errorf("still %+v", after)
 		}
 	}},
+}
+
+// create makes a mailbox.
+func (c *remoteCase) create(name mailbox.Name) {
+	c.Helper()
+	must(c, "create "+string(name), c.tryCreate(name))
+}
+
+func (c *remoteCase) tryCreate(name mailbox.Name) error {
+	c.Helper()
+	var refused error
+	told := 0
+	err := c.Mailboxes.Create(c.ctx, []mailbox.Name{name}, func(_ int, _ mailbox.Observation, err error) {
+		refused = err
+		told++
+	})
+	if err == nil && told != 1 {
+		c.Errorf("create %s: told %d times", name, told)
+	}
+	return cmp.Or(err, refused)
 }
