@@ -24,7 +24,7 @@ type tally struct {
 type upheaval struct {
 	tallies            map[string]*tally
 	renumbered, forgot bool
-	diskBadly          bool
+	diskBadly, killed  bool
 }
 
 func (u *upheaval) of(name string) *tally {
@@ -152,6 +152,11 @@ func (u *upheaval) bounds(name string, onServer, onDisk int) (low, high int) {
 	// What left the server and came back is the known message under a new UID:
 	// then the copy that is new on disk has no partner there.
 	high += min(t.serverGone, paired)
+	if u.killed {
+		// A new message on the server is either what was moved away and back,
+		// or the upload of another one whose answer was lost. In doubt both stay.
+		high += min(t.serverGone, diskNew)
+	}
 	both := max(onServer, onDisk)
 	switch {
 	case u.forgot:
@@ -193,7 +198,9 @@ func live(src source) (err error) {
 	for range w.intn(3) {
 		server, disk := look(w.intn(2)), look(w.intn(2))
 		u.diskBadly = u.diskBadly || disk == badly
-		w.round(server, disk, w.maybe())
+		crash := w.maybe()
+		u.killed = u.killed || crash
+		w.round(server, disk, crash)
 	}
 	w.converge()
 	for name := range u.tallies {

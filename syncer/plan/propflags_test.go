@@ -22,11 +22,15 @@ func (w *world) expectFlags(u *upheaval) map[string]expectation {
 		return expected
 	}
 	onServer, onDisk := count(w.server), count(w.disk)
+	known := map[mailbox.Hash]int{}
+	for _, link := range w.links {
+		known[link.Content.Hash]++
+	}
 	for _, uid := range slices.Sorted(maps.Keys(w.server)) {
 		there := w.server[uid]
 		link, ok := w.links[there.born]
-		if !ok || onServer[there.name] != 1 {
-			continue
+		if !ok || onServer[there.name] != 1 || u.renumbered && known[link.Content.Hash] > 1 {
+			continue // of twins without UIDs nobody knows which one is left
 		}
 		for _, here := range w.disk {
 			if here.born != there.born || onDisk[here.name] != 1 {

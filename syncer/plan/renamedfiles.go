@@ -8,13 +8,7 @@ func (m *maker) adoptRenamedFiles() {
 	if m.local.Unchanged {
 		return
 	}
-	lost := map[mailbox.Hash][]*mailbox.Link{}
-	for i := range m.links {
-		link := &m.links[i]
-		if !link.Content.Hash.IsZero() && m.isLost(link) {
-			lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
-		}
-	}
+	lost := m.lostLinks()
 	if len(lost) == 0 {
 		return
 	}
@@ -27,7 +21,7 @@ func (m *maker) adoptRenamedFiles() {
 		link := links[0]
 		lost[file.Content.Hash] = links[1:]
 		m.files[file.Key] = true
-		if link.UID != 0 && m.remote.side(link, m.below) == Unknown {
+		if m.mayBeGone(link) {
 			m.plan.Settled = false // whose file it is shows in a complete listing
 			continue
 		}
@@ -40,6 +34,33 @@ func (m *maker) adoptRenamedFiles() {
 		}
 		m.dirty[link] = true
 	}
+}
+
+// lostLinks are the links that have no file. Of identical messages those come
+// first that the server surely has: the others may have been deleted there, and
+// to wait for a complete listing would take their twin's file from it.
+func (m *maker) lostLinks() map[mailbox.Hash][]*mailbox.Link {
+	lost := map[mailbox.Hash][]*mailbox.Link{}
+	var doubtful []*mailbox.Link
+	for i := range m.links {
+		link := &m.links[i]
+		switch {
+		case link.Content.Hash.IsZero() || !m.isLost(link):
+		case m.mayBeGone(link):
+			doubtful = append(doubtful, link)
+		default:
+			lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
+		}
+	}
+	for _, link := range doubtful {
+		lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
+	}
+	return lost
+}
+
+// mayBeGone reports whether no complete listing tells where a message is.
+func (m *maker) mayBeGone(link *mailbox.Link) bool {
+	return link.UID != 0 && m.remote.side(link, m.below) == Unknown
 }
 
 // isLost reports whether a link has no file, and may be given another one with
