@@ -125,7 +125,7 @@ func (m mutation) run(t *testing.T, root string) (failed bool, output string) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-overlay", overlayFile, "-vet=off", "-count=1", "-failfast", "-timeout=5m", "-run", m.tests, m.pkg)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "MAILFERRY_LONG=")
+	cmd.Env = append(os.Environ(), "MAILFERRY_LONG=", "MAILFERRY_REPORT=")
 	text, err := cmd.CombinedOutput()
 	if strings.Contains(string(text), "[build failed]") || strings.Contains(string(text), "no tests to run") && !strings.Contains(string(text), "--- FAIL") && m.pkg[len(m.pkg)-3:] != "..." {
 		t.Fatalf("the suite did not run:\n%s", text)
