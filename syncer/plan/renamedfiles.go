@@ -37,8 +37,9 @@ func (m *maker) adoptRenamedFiles() {
 }
 
 // lostLinks are the links that have no file. Of identical messages those come
-// first that the server surely has: the others may have been deleted there, and
-// to wait for a complete listing would take their twin's file from it.
+// first that had one and that the server surely has: the others may have been
+// deleted there, and to wait for a complete listing would take their twin's file
+// from it. One that was never on disk has no file that could have been renamed.
 func (m *maker) lostLinks() map[mailbox.Hash][]*mailbox.Link {
 	lost := map[mailbox.Hash][]*mailbox.Link{}
 	var doubtful []*mailbox.Link
@@ -46,7 +47,7 @@ func (m *maker) lostLinks() map[mailbox.Hash][]*mailbox.Link {
 		link := &m.links[i]
 		switch {
 		case link.Content.Hash.IsZero() || !m.isLost(link):
-		case m.mayBeGone(link):
+		case m.mayBeGone(link) || link.Kind != mailbox.Linked:
 			doubtful = append(doubtful, link)
 		default:
 			lost[link.Content.Hash] = append(lost[link.Content.Hash], link)
