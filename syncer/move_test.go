@@ -53,65 +53,49 @@ func TestMessageMovedOnServerIsMovedOnDiskWithoutTransfer(t *testing.T) {
 	w.check()
 }
 
+// Flags that a mail reader changed before or after it filed a message elsewhere
+// follow the message, whatever the reader calls the file.
 func TestMessageMovedOnDiskIsMovedOnServerWithoutTransfer(t *testing.T) {
-	for name, opts := range map[string]synctest.ModelOptions{
-		"full": synctest.FullModel(), "no MOVE": {CondStore: true, UIDPlus: true}, "bare": {},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := calmWorld(t, opts)
-			w.marks = !opts.UIDPlus
-			w.server.Create("A")
-			octets := []byte("no header, no line end")
-			w.fate[string(octets)] = &fate{moved: w.marks}
-			w.server.Append("INBOX", mailbox.NewFlags(mailbox.FlagFlagged), someDate, octets)
-			w.run()
-			w.reader.Move("INBOX", w.reader.Files("INBOX")[0].Key, "A", true)
-
-			if summary := w.run(); summary.Moved != 1 || summary.Uploaded+summary.ExpungedRemote != 0 {
-				t.Errorf("a moved message is not moved: %+v", summary)
-			}
-			if got := w.server.Messages("A"); len(got) != 1 || string(got[0].Octets) != string(octets) {
-				t.Errorf("A has %+v", got)
-			}
-			w.settle()
-			w.check()
-		})
-	}
-}
-
-// What a mail reader flags and files elsewhere before the next run is moved on
-// the server, and flagged there, whatever the reader calls the file.
-func TestFileThatWasMovedAndFlaggedIsMovedAndFlaggedOnServer(t *testing.T) {
+	flagged, other := mailbox.NewFlags(mailbox.FlagFlagged), mailbox.NewFlags(mailbox.FlagSeen, "$Done")
 	for name, opts := range map[string]synctest.ModelOptions{
 		"full": synctest.FullModel(), "no MOVE": {CondStore: true, UIDPlus: true}, "bare": {},
 	} {
 		for _, renamed := range []bool{true, false} {
-			t.Run(fmt.Sprint(name, ", renamed ", renamed), func(t *testing.T) {
-				w := calmWorld(t, opts)
-				w.marks = !opts.UIDPlus
-				w.server.Create("A")
-				octets := []byte("no header, no line end")
-				w.fate[string(octets)] = &fate{moved: w.marks}
-				w.server.Append("INBOX", mailbox.NewFlags(mailbox.FlagFlagged), someDate, octets)
-				w.run()
-				w.reader.Move("INBOX", w.reader.Files("INBOX")[0].Key, "A", renamed)
-				want := mailbox.NewFlags(mailbox.FlagSeen, "$Done")
-				w.reader.SetFlags("A", w.reader.Files("A")[0].Key, want)
+			for _, want := range []mailbox.Flags{flagged, other} {
+				t.Run(fmt.Sprint(name, ", renamed ", renamed, ", ", want), func(t *testing.T) {
+					w := calmWorld(t, opts)
+					w.marks = !opts.UIDPlus
+					w.server.Create("A")
+					octets := []byte("no header, no line end")
+					w.fate[string(octets)] = &fate{moved: w.marks}
+					w.server.Append("INBOX", flagged, someDate, octets)
+					w.run()
+					key := w.reader.Move("INBOX", w.reader.Files("INBOX")[0].Key, "A", renamed)
+					w.reader.SetFlags("A", key, want)
 
-				summary := w.run()
-				if summary.Moved != 1 || summary.Uploaded+summary.ExpungedRemote != 0 {
-					t.Errorf("a moved message is not moved: %+v", summary)
-				}
-				// Without UIDPLUS the server does not tell where it is: the next run sees.
-				if opts.UIDPlus && (summary.FlagsRemote != 1 || summary.Stale != 0) || !opts.UIDPlus && summary.Stale != 1 {
-					t.Errorf("%+v", summary)
-				}
-				w.settle()
-				if got := w.server.Messages("A"); len(got) != 1 || !got[0].Flags.Equal(want) || string(got[0].Octets) != string(octets) {
-					t.Errorf("A has %+v", got)
-				}
-				w.check()
-			})
+					summary := w.run()
+					if summary.Moved != 1 || summary.Uploaded+summary.ExpungedRemote != 0 {
+						t.Errorf("a moved message is not moved: %+v", summary)
+					}
+					// Without UIDPLUS the server does not tell where it is: the next run sees.
+					stored, stale := 0, 0
+					switch {
+					case want.Equal(flagged):
+					case opts.UIDPlus:
+						stored = 1
+					default:
+						stale = 1
+					}
+					if summary.FlagsRemote != stored || summary.Stale != stale {
+						t.Errorf("%+v", summary)
+					}
+					w.settle()
+					if got := w.server.Messages("A"); len(got) != 1 || !got[0].Flags.Equal(want) || string(got[0].Octets) != string(octets) {
+						t.Errorf("A has %+v", got)
+					}
+					w.check()
+				})
+			}
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -181,15 +180,7 @@ func count[K comparable](side map[K]copyOn) map[string]int {
 // live runs one history: an agreed tree, an upheaval, runs that are killed or
 // see badly, then clean runs that must agree on everything.
 func live(src source) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			f, ok := r.(failure)
-			if !ok {
-				panic(r)
-			}
-			err = fmt.Errorf("%s", string(f))
-		}
-	}()
+	defer caught(&err)
 	w := newWorld(src, Sync())
 	u := w.perturb()
 	onServer, onDisk := count(w.server), count(w.disk)

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -100,15 +99,7 @@ func flagCounts[K comparable](side map[K]copyOn, common mailbox.Flags) map[strin
 
 // pull runs one history under a policy that only pulls.
 func pull(src source, policy Policy) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			f, ok := r.(failure)
-			if !ok {
-				panic(r)
-			}
-			err = fmt.Errorf("%s", string(f))
-		}
-	}()
+	defer caught(&err)
 	w := newWorld(src, policy)
 	u := w.perturb()
 	server := maps.Clone(w.server)

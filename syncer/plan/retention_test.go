@@ -23,15 +23,7 @@ func (w *world) someLimits() Retention {
 // letGo plans an archive of a mailbox with a past and holds what it lets go
 // against the world itself, not against what the planner was told.
 func letGo(src source) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			f, ok := r.(failure)
-			if !ok {
-				panic(r)
-			}
-			err = fmt.Errorf("%s", string(f))
-		}
-	}()
+	defer caught(&err)
 	w := newWorld(src, Sync())
 	w.liesSize = false
 	for range w.intn(3) {

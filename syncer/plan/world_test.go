@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,6 +47,17 @@ type world struct {
 
 // failure is what a broken rule panics with.
 type failure string
+
+// caught makes a failure an error; to be deferred.
+func caught(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case failure:
+		*err = errors.New(string(r))
+	default:
+		panic(r)
+	}
+}
 
 func (w *world) fail(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
