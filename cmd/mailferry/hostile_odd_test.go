@@ -90,6 +90,16 @@ func TestOddMessagesGoUpOnceAndStay(t *testing.T) {
 					t.Errorf("file %s was changed", file.Key)
 				}
 			}
+			if c.name == "without APPENDUID" {
+				return // what came down is on disk twice, with other line ends each
+			}
+			if err := os.Remove(w.statePath()); err != nil {
+				t.Fatal(err)
+			}
+			// What is on disk in both forms cannot be told from two messages.
+			if o := w.sync().exits(exitDone).deletesNothing(); o.summary.Downloaded != 0 || o.summary.Uploaded > changed {
+				t.Errorf("without the state %d came down and %d went up", o.summary.Downloaded, o.summary.Uploaded)
+			}
 		})
 	}
 }

@@ -20,6 +20,14 @@ var movingCases = []twoWayCase{
 		want: func(e *expectation) { e.gone(inbox, "c"); e.add(work, "c", seen, flagged) },
 	},
 	{
+		name: "moved on disk under a new name, and flagged", untransferred: true,
+		disk: func(d onDisk) {
+			d.move(inbox, "c", work, "1784000008.moved.host")
+			d.flag(work, "c", seen, answered, "$Label1")
+		},
+		want: func(e *expectation) { e.gone(inbox, "c"); e.add(work, "c", seen, answered, "$Label1") },
+	},
+	{
 		name:   "moved on disk, flagged on the server: kept in both places",
 		server: func(s onServer) { s.flag(inbox, "a", "+", flagged) },
 		disk:   func(d onDisk) { d.move(inbox, "a", work, "") },
