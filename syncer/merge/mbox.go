@@ -112,11 +112,10 @@ func (s *mboxScanner) take(p []byte) {
 	begins := s.atLine
 	s.atLine = p[len(p)-1] == '\n'
 	if bytes.IndexByte(p, 0) >= 0 {
-		if p = s.dropNULs(at, p); len(p) == 0 {
+		if at, p = s.dropNULs(at, p); len(p) == 0 {
 			s.atLine = s.atLine || begins
 			return
 		}
-		at = s.off - int64(len(p))
 	}
 	if begins && p[0] == 'F' && at >= s.trusted && !s.single && len(p) <= maxFromLine && bytes.HasPrefix(p, fromSpace) {
 		p = bytes.Clone(p) // looking ahead moves the buffer
@@ -131,8 +130,8 @@ func (s *mboxScanner) take(p []byte) {
 const minNULs = 64
 
 // dropNULs takes holes out of a line: file systems leave them behind where
-// octets were promised and never written.
-func (s *mboxScanner) dropNULs(at int64, p []byte) []byte {
+// octets were promised and never written. It returns where what is left begins.
+func (s *mboxScanner) dropNULs(at int64, p []byte) (int64, []byte) {
 	for i := 0; i < len(p); i++ {
 		if p[i] != 0 {
 			continue
@@ -155,7 +154,7 @@ func (s *mboxScanner) dropNULs(at int64, p []byte) []byte {
 		p = append(p[:i:i], p[end:]...)
 		i--
 	}
-	return p
+	return at, p
 }
 
 // note reports damage, that of neighbouring octets as one.
