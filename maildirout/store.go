@@ -37,6 +37,10 @@ const (
 // message: it is not followed.
 var ErrSymlink = errors.New("is a symbolic link, which is not followed")
 
+// ErrInnerStore is returned where a folder of the tree is a store of its own: its
+// mail is another account's, and must not become this one's.
+var ErrInnerStore = errors.New("is a store of its own, and lies inside this one")
+
 // ErrNotFolder is returned where something else stands in place of a folder.
 var ErrNotFolder = errors.New("is not a folder")
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -78,7 +79,7 @@ type found struct {
 // Folders lists all folders, sorted by name. What cannot be read is an error:
 // a folder is never left out for that.
 func (s *Store) Folders(ctx context.Context) ([]mailbox.Name, error) {
-	all, err := s.walk(ctx, s.root)
+	all, err := s.walk(ctx, s.root, true)
 	if err != nil {
 		return nil, fmt.Errorf("list folders: %w", err)
 	}
@@ -108,7 +109,7 @@ func Places(ctx context.Context, dir string, layout Layout) ([]Place, error) {
 		return nil, fmt.Errorf("list folders: %w", err)
 	}
 	defer root.Close()
-	all, err := newStore(Options{Dir: dir, Layout: layout}, root).walk(ctx, root)
+	all, err := newStore(Options{Dir: dir, Layout: layout}, root).walk(ctx, root, false)
 	if err != nil {
 		return nil, fmt.Errorf("list folders: %w", err)
 	}
@@ -124,10 +125,10 @@ var errMoved = errors.New("folders are being moved")
 
 // walk finds all folders below root, sorted by name. When a folder vanishes
 // meanwhile it looks again, as that may have been renamed to where the walk
-// had already been.
-func (s *Store) walk(ctx context.Context, root *os.Root) ([]found, error) {
+// had already been. Another store among them is ErrInnerStore where isStore.
+func (s *Store) walk(ctx context.Context, root *os.Root, isStore bool) ([]found, error) {
 	for range 5 {
-		w := walker{naming: s.naming}
+		w := walker{naming: s.naming, isStore: isStore}
 		err := w.visit(ctx, root, "", nil)
 		if errors.Is(err, errMoved) {
 			continue
@@ -178,7 +179,9 @@ func (s *Store) plainPath(name mailbox.Name) path {
 
 type walker struct {
 	naming naming
-	all    []found
+	// isStore: the tree is a store, and there is no other one in it.
+	isStore bool
+	all     []found
 }
 
 // maxDepth bounds a walk: deeper trees are an error, not a stack overflow.
@@ -200,6 +203,9 @@ func (w *walker) visit(ctx context.Context, at *os.Root, p path, steps []string)
 		if !entry.IsDir() || w.naming.layout == FS && p == "" && strings.EqualFold(name, w.naming.control()) {
 			continue
 		}
+		if w.isStore && p != "" && isControl(at, name) {
+			return fmt.Errorf("%s: %w", p, ErrInnerStore)
+		}
 		if name == "cur" {
 			w.add(p, steps)
 		}
@@ -214,6 +220,15 @@ func (w *walker) visit(ctx context.Context, at *os.Root, p path, steps []string)
 		}
 	}
 	return nil
+}
+
+// isControl reports whether a folder is the control folder of a store.
+func isControl(at *os.Root, name string) bool {
+	if name != (naming{layout: FS}).control() && name != (naming{layout: MaildirPP}).control() {
+		return false
+	}
+	info, err := at.Lstat(filepath.Join(name, "store.json"))
+	return err == nil && info.Mode().IsRegular()
 }
 
 func (w *walker) descend(ctx context.Context, at *os.Root, p path, steps []string, name string) error {

@@ -63,7 +63,7 @@ func (u *undo) run(ctx context.Context) error {
 		return err
 	}
 	defer tree.Close()
-	folders, err := u.store.walk(ctx, tree)
+	folders, err := u.store.walk(ctx, tree, false)
 	if err != nil {
 		return err
 	}

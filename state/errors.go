@@ -30,6 +30,8 @@ var (
 	// ErrOtherLayout: the store was made with another layout. See
 	// OtherLayoutError.
 	ErrOtherLayout = errors.New("the store has another layout")
+	// ErrInsideStore: the folder is inside another store. See InsideStoreError.
+	ErrInsideStore = errors.New("the folder lies inside another store")
 	// ErrNewerVersion: a newer mailferry wrote the state. See
 	// NewerVersionError.
 	ErrNewerVersion = errors.New("the state was written by a newer version")
@@ -70,6 +72,17 @@ func (e *NotAStoreError) Error() string {
 
 // Unwrap returns ErrNotAStore.
 func (e *NotAStoreError) Unwrap() error { return ErrNotAStore }
+
+// InsideStoreError names a folder and the store that it is in, where it would be
+// taken for a mailbox.
+type InsideStoreError struct{ Path, Store string }
+
+func (e *InsideStoreError) Error() string {
+	return fmt.Sprintf("%s: %v: %s", e.Path, ErrInsideStore, e.Store)
+}
+
+// Unwrap returns ErrInsideStore.
+func (e *InsideStoreError) Unwrap() error { return ErrInsideStore }
 
 // MarkerMissingError names a store that was here.
 type MarkerMissingError struct {

@@ -78,11 +78,14 @@ func (s *Store) judgeFolder(control string) (isNew bool, err error) {
 			return false, &OtherLayoutError{s.dir, marker.Layout, cmp.Or(s.options.Identity.Layout, control)}
 		}
 	}
+	if s.noted != nil && !s.options.NewStore {
+		return false, s.missing(false)
+	}
+	if err := s.mustBeOutside(); err != nil {
+		return false, err
+	}
 	if s.options.NewStore {
 		return true, nil
-	}
-	if s.noted != nil {
-		return false, s.missing(false)
 	}
 	empty, err := isEmpty(s.dir, control)
 	if err != nil {
@@ -92,6 +95,22 @@ func (s *Store) judgeFolder(control string) (isNew bool, err error) {
 		return false, &NotAStoreError{s.dir}
 	}
 	return true, nil
+}
+
+// mustBeOutside refuses a new store inside another one: each would take the
+// other's mail for its own. In a control folder there is no mail: ServerDir is there.
+func (s *Store) mustBeOutside() error {
+	for at, parent := s.dir, filepath.Dir(s.dir); parent != at; at, parent = parent, filepath.Dir(parent) {
+		marker, err := ReadMarker(parent)
+		if err != nil {
+			continue
+		}
+		if filepath.Base(at) == marker.Control {
+			return nil
+		}
+		return &InsideStoreError{s.dir, parent}
+	}
+	return nil
 }
 
 func (s *Store) missing(damaged bool) error {

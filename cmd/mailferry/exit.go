@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/maildirout"
 	"mailferry/state"
 	"mailferry/syncer"
 	"mailferry/syncer/mailbox"
@@ -67,6 +68,8 @@ var exitTable = []exitRow{
 	{state.ErrOtherAccount, exitNotSetUp, "give every account a folder of its own; or was it moved? Then set url to what it is of (mailferry help migration)"},
 	{state.ErrOtherLayout, exitUsage, "set layout in the configuration to the store's"},
 	{state.ErrNotAStore, exitNotSetUp, "name an empty folder, or take over the Maildir that is there: %s --new-store"},
+	{state.ErrInsideStore, exitNotSetUp, "name a folder outside of it: each store has a folder of its own"},
+	{maildirout.ErrInnerStore, exitNotSetUp, "move that store to a folder of its own, then: %s"},
 	{state.ErrLocked, exitLocked, "wait until the other run has ended, then: %s"},
 	{state.ErrNewerVersion, exitFailed, "install the newest mailferry"},
 	{state.ErrDamaged, exitFailed, "the state will be built anew from both sides: %s"},

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -111,7 +112,21 @@ func (r *reader) root(config *Config, tables map[string]toml.Primitive) {
 		before := len(r.errs)
 		r.account(prefix, accounts[name], &account, false)
 		if len(r.errs) == before && r.finish(prefix, accounts[name], &account) {
+			r.keepApart(prefix, accounts[name], account, config.accounts)
 			config.accounts = append(config.accounts, account)
+		}
+	}
+}
+
+// keepApart refuses a store that is another account's, or lies inside it.
+func (r *reader) keepApart(prefix string, at toml.Primitive, account Account, others []Account) {
+	mine := resolved(account.Store) + string(filepath.Separator)
+	for _, other := range others {
+		theirs := resolved(other.Store) + string(filepath.Separator)
+		if strings.HasPrefix(mine, theirs) || strings.HasPrefix(theirs, mine) {
+			r.add(at, prefix+".store", fmt.Sprintf("%q and the store of %s, %q, share a folder", account.Store, other.Name, other.Store),
+				"each account has a folder of its own, none inside another's")
+			return
 		}
 	}
 }
