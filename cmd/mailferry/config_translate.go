@@ -70,6 +70,7 @@ func (a *app) translate(tool, path, output string) error {
 	if len(accounts) == 0 {
 		return hintedError{usagef("%s: nothing in it is an account of %s", path, tool), "is it the other program's? mailferry help coming-from-elsewhere"}
 	}
+	former.KeepApart(accounts)
 	var text bytes.Buffer
 	if err := former.Write(&text, accounts, path); err != nil {
 		return err
