@@ -19,6 +19,8 @@ var (
 	// ErrNotAStore: the folder has content and is not a store; NewStore adopts
 	// it. See NotAStoreError.
 	ErrNotAStore = errors.New("not a store")
+	// ErrNotAFolder: what shall be a store is a file.
+	ErrNotAFolder = errors.New("is a file, not a folder")
 	// ErrMarkerMissing: this machine made a store here and its marker is not
 	// there, as on a disk that is not mounted. See MarkerMissingError.
 	ErrMarkerMissing = errors.New("the store's marker is missing")

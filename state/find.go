@@ -3,7 +3,9 @@ package state
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 )
 
@@ -11,6 +13,9 @@ import (
 // whether a new one is to be made, or why neither may be, and changes nothing.
 func (s *Store) find() (isNew bool, err error) {
 	o := &s.options
+	if info, err := os.Stat(s.dir); err == nil && !info.IsDir() {
+		return false, fmt.Errorf("%s: %w", s.dir, ErrNotAFolder)
+	}
 	if s.noted, err = readNote(o.Notes, s.dir); err != nil {
 		return false, err
 	}

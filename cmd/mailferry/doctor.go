@@ -202,8 +202,9 @@ func (c *checkup) run(ctx context.Context) {
 	}
 	c.checkCommands()
 	c.checkMode()
-	password := c.checkPassword(ctx)
-	if c.checkReach(ctx) {
+	if !hasServer(c.account) {
+		c.fail("server", noServer(c.account))
+	} else if password := c.checkPassword(ctx); c.checkReach(ctx) {
 		c.checkServer(ctx, password)
 	}
 	c.checkDisk()

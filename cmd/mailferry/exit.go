@@ -59,6 +59,7 @@ var exitTable = []exitRow{
 	{context.Canceled, exitInterrupted, "nothing is lost; go on with: %s"},
 	{mailbox.ErrStopped, exitInterrupted, "what is done is done; go on with: %s"},
 	{errNotSetUp, exitNotSetUp, ""},
+	{errNoMailbox, exitFailed, "is the name right, with / between levels? mailferry state lists those that are known"},
 	{config.ErrNoPassword, exitAuth, ""},
 	{state.ErrMarkerMissing, exitGuarded, "is the disk mounted? Mount it, then: %[1]s\n" +
 		"if the store is gone for good and a new one shall be made there: %[1]s --new-store"},
@@ -68,6 +69,7 @@ var exitTable = []exitRow{
 	{state.ErrOtherAccount, exitNotSetUp, "give every account a folder of its own; or was it moved? Then set url to what it is of (mailferry help migration)"},
 	{state.ErrOtherLayout, exitUsage, "set layout in the configuration to the store's"},
 	{state.ErrNotAStore, exitNotSetUp, "name an empty folder, or take over the Maildir that is there: %s --new-store"},
+	{state.ErrNotAFolder, exitNotSetUp, "name a folder, or one that is to be made"},
 	{state.ErrInsideStore, exitNotSetUp, "name a folder outside of it: each store has a folder of its own"},
 	{maildirout.ErrInnerStore, exitNotSetUp, "move that store to a folder of its own, then: %s"},
 	{state.ErrLocked, exitLocked, "wait until the other run has ended, then: %s"},

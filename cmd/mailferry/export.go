@@ -132,12 +132,15 @@ func (e *exporting) names(ctx context.Context, t target, f exportFlags) ([]mailb
 	if err != nil {
 		return nil, err
 	}
-	selects := job{target: t, flags: f.transferFlags}.account().Mailboxes.Selects
+	named := ask(f.patterns, job{target: t, flags: f.transferFlags}.account().Mailboxes.Selects)
 	var names []mailbox.Name
 	for _, name := range folders {
-		if selects(name) {
+		if named.Selects(name) {
 			names = append(names, name)
 		}
+	}
+	if err := named.missing(); err != nil {
+		return nil, err
 	}
 	e.progress = syncer.Progress{Phase: "exporting", TotalMailboxes: int64(len(names))}
 	return names, nil

@@ -210,6 +210,8 @@ func (a *app) runEngine(ctx context.Context, j job, account config.Account, both
 	}
 	options := a.options(j, account, both, report)
 	options.Recover = recover
+	named := ask(j.flags.patterns, options.Selects)
+	options.Selects = named.Selects
 	wasImported, err := both.wasImported()
 	if err != nil {
 		return syncer.Summary{}, err
@@ -222,14 +224,22 @@ func (a *app) runEngine(ctx context.Context, j job, account config.Account, both
 			return syncer.Summary{}, err
 		}
 	}
+	complete := func(summary syncer.Summary, err error) (syncer.Summary, error) {
+		if err == nil {
+			err = named.missing()
+		}
+		return summary, err
+	}
 	if j.flags.dryRun {
-		return syncer.Run(ctx, options)
+		return complete(syncer.Run(ctx, options))
 	}
 	options.Listed = both.rememberListing
 	if j.pushes() {
 		options.RemoteMessages, options.RemoteMailboxes = both.remote, both.remote
 	}
-	return both.record(ctx, j.command, func() (syncer.Summary, error) { return a.runRebuilding(ctx, options, both, report) })
+	return both.record(ctx, j.command, func() (syncer.Summary, error) {
+		return complete(a.runRebuilding(ctx, options, both, report))
+	})
 }
 
 // pushes reports whether the run may write to the server at all.

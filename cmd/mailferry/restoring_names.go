@@ -26,7 +26,9 @@ func (r *restoring) chooseNames(ctx context.Context) error {
 	if err := r.applyRules(ctx); err != nil {
 		return err
 	}
+	named := ask(r.flags.patterns, r.flags.patterns.Selects)
 	for _, c := range r.choices {
+		named.Selects(c.From)
 		if c.Err != nil && r.flags.patterns.Selects(c.From) {
 			r.report.Trouble(c.From, hintedError{
 				fmt.Errorf("cannot be on the other server: %w", c.Err),
@@ -34,7 +36,7 @@ func (r *restoring) chooseNames(ctx context.Context) error {
 			})
 		}
 	}
-	return nil
+	return named.missing()
 }
 
 // applyRules makes the choices, and the store look accordingly.

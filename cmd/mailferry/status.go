@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -183,7 +184,7 @@ func (h *health) takeRuns(runs []state.Run) {
 	for i, run := range runs {
 		started := run.Started
 		if i == 0 {
-			h.LastRun, h.LastCommand, h.LastOK, h.LastError = &started, run.Command, run.OK, run.Error
+			h.LastRun, h.LastCommand, h.LastOK, h.LastError = &started, run.Command, run.OK, reasonOf(run)
 			h.IsRunning = run.Ended.IsZero()
 			h.LastExitCode = codeOf(run)
 			if !h.IsRunning {
@@ -224,6 +225,22 @@ func (h *health) noteTaken(runs []state.Run) {
 	if times > 0 {
 		h.Notes = append(h.Notes, fmt.Sprintf("another POP client deletes mail here, it seems: %d messages went from INBOX without us (seen by %d of the last runs)", messages, times))
 	}
+}
+
+// reasonOf is why a run failed: its error, else what it counted.
+func reasonOf(run state.Run) string {
+	var counts runCounts
+	if run.Error != "" || run.OK || json.Unmarshal([]byte(run.Summary), &counts) != nil {
+		return run.Error
+	}
+	var parts []string
+	if counts.Guarded > 0 {
+		parts = append(parts, ui.Plural(counts.Guarded, "deletion", "deletions")+" refused by a guard")
+	}
+	if counts.Failed > 0 {
+		parts = append(parts, ui.Plural(counts.Failed, "failure", "failures"))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // codeOf is the exit code that a run ended with.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/maildirout"
 	"mailferry/state"
 )
 
@@ -47,6 +49,9 @@ func (a *app) targets(ctx context.Context, args []string, allowURL bool) ([]targ
 	}
 	if len(args) == 0 {
 		return allAccounts(loaded)
+	}
+	if allowURL && len(args) == 2 && config.IsURL(args[1]) {
+		return nil, usageError{hintedError{errors.New("the URL comes first, then the folder: URL DIR"), "in this order: " + quoted(args[1]) + " " + quoted(args[0])}}
 	}
 	var list []target
 	for _, arg := range args {
@@ -165,6 +170,15 @@ func (a *app) remembered(loaded *config.Config, identity state.Identity, dir str
 		account.Store = dir
 		return account, nil
 	}
+	if identity.URL == "" {
+		return nobodys(loaded, identity, dir), nil
+	}
+	if strings.HasPrefix(identity.URL, tunnelPrefix) {
+		return config.Account{}, hintedError{
+			fmt.Errorf("%s: its account, %s, is reached through a tunnel, and is not in the configuration: %w", dir, identity.Account, errNotSetUp),
+			"mailferry help configuration",
+		}
+	}
 	server, err := config.ParseURL(identity.URL)
 	if err != nil {
 		return config.Account{}, fmt.Errorf("%s: the store's marker: %w", dir, err)
@@ -177,15 +191,51 @@ func (a *app) remembered(loaded *config.Config, identity state.Identity, dir str
 	return account, err
 }
 
+// nobodys is the account of a store that has none yet, as merge makes one: the
+// configured one whose folder it is, else one without a server.
+func nobodys(loaded *config.Config, identity state.Identity, dir string) config.Account {
+	for _, account := range loaded.Accounts() {
+		if absolute(account.Store) == absolute(dir) {
+			return account
+		}
+	}
+	account := config.Builtin(dir, config.Server{}, dir)
+	account.Layout = cmp.Or(identity.Layout, account.Layout)
+	return account
+}
+
 // adhoc makes an account of URL DIR. A store that is there already keeps its
 // name and its layout.
 func (a *app) adhoc(loaded *config.Config, server config.Server, dir string) (config.Account, error) {
 	dir = config.ExpandHome(dir, a.env)
 	marker, err := state.ReadMarker(dir)
-	if err != nil || marker.URL != server.String() {
+	switch {
+	case err != nil && isFlat(dir):
+		account, err := loaded.Adhoc("", server, dir)
+		account.Layout = string(maildirout.MaildirPP)
+		return account, err
+	case err != nil || marker.URL != server.String():
 		return loaded.Adhoc("", server, dir)
 	}
 	return a.remembered(loaded, marker.Identity, dir)
+}
+
+// isFlat reports whether a folder is a Maildir++: messages of its own, and no
+// mailboxes but those whose names begin with a dot.
+func isFlat(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	has := map[string]bool{}
+	for _, entry := range entries {
+		name := entry.Name()
+		has[name] = entry.IsDir()
+		if _, err := os.Stat(filepath.Join(dir, name, "cur")); err == nil && !strings.HasPrefix(name, ".") {
+			return false
+		}
+	}
+	return has["cur"] && has["new"]
 }
 
 // mustBeStore is nil where the account's store is there.

@@ -38,7 +38,13 @@ func (a *app) compareStore(ctx context.Context, t target, f verifyFlags, v *veri
 	defer func() { err = errors.Join(err, both.Close()) }()
 	account := f.over(t.account)
 	here := &verify.Store{Disk: both.disk, Base: both.base, Readers: runtime.GOMAXPROCS(0)}
-	opts := verify.Options{Here: here, Selects: account.Mailboxes.Selects, Workers: account.Connections}
+	named := ask(f.patterns, account.Mailboxes.Selects)
+	opts := verify.Options{Here: here, Selects: named.Selects, Workers: account.Connections}
+	defer func() {
+		if err == nil {
+			err = named.missing()
+		}
+	}()
 	if f.offline {
 		return a.compare(ctx, v, finding{here: "store", there: "what was written"}, opts)
 	}

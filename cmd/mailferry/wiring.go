@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -96,14 +97,24 @@ func (a *app) probe(ctx context.Context, account config.Account, flags transferF
 	if err != nil {
 		return err
 	}
-	return store.Close()
+	if err := store.Close(); err != nil || account.Layout != string(maildirout.FS) {
+		return err
+	}
+	// In this layout messages in the root are no mailbox's: they would be left out.
+	if _, err := os.Stat(filepath.Join(account.Store, "cur")); err == nil {
+		return hintedError{
+			fmt.Errorf("%s: has messages of its own, as a Maildir++ has, and the layout is fs: %w", account.Store, errNotSetUp),
+			"set layout = \"maildir++\" in the configuration; or are other mailboxes folders without a dot? Then move its cur, new and tmp into INBOX",
+		}
+	}
+	return nil
 }
 
 func (a *app) stateOptions(account config.Account, flags transferFlags) state.Options {
 	return state.Options{
 		Dir:      account.Store,
 		Notes:    config.StateDir(a.env),
-		Identity: state.Identity{Account: account.Name, URL: identityURL(account), Layout: account.Layout},
+		Identity: identityOf(account),
 		NewStore: flags.newStore,
 		ReadOnly: flags.dryRun,
 		Now:      time.Now,
@@ -111,12 +122,37 @@ func (a *app) stateOptions(account config.Account, flags transferFlags) state.Op
 	}
 }
 
+// identityOf is whose a store is; of nobody where the account has no server.
+func identityOf(account config.Account) state.Identity {
+	if !hasServer(account) {
+		return state.Identity{Layout: account.Layout}
+	}
+	return state.Identity{Account: account.Name, URL: identityURL(account), Layout: account.Layout}
+}
+
+func hasServer(account config.Account) bool {
+	return account.Server.Scheme != "" || len(account.Tunnel) > 0
+}
+
+func noServer(account config.Account) error {
+	return hintedError{
+		fmt.Errorf("the store has no account yet: %w", errNotSetUp),
+		"give it one: mailferry sync imaps://user@imap.example.com " + quoted(account.Store),
+	}
+}
+
+// tunnelPrefix stands before an account's name where it has no URL.
+const tunnelPrefix = "tunnel:"
+
 // identityURL is what a store remembers its server by.
 func identityURL(account config.Account) string {
-	if url := account.Server.String(); url != "" {
+	switch url := account.Server.String(); {
+	case url != "":
 		return url
+	case len(account.Tunnel) > 0:
+		return tunnelPrefix + account.Name
 	}
-	return "tunnel:" + account.Name
+	return ""
 }
 
 func (s *sides) openLocal(ctx context.Context, a *app, account config.Account, flags transferFlags) error {
@@ -184,6 +220,9 @@ func showTLS(checks *tls.Config, show func(tls.ConnectionState)) {
 
 // openRemote connects and logs in.
 func (s *sides) openRemote(ctx context.Context, a *app, account config.Account, readOnly bool) error {
+	if !hasServer(account) {
+		return noServer(account)
+	}
 	dialer, err := a.dialer(ctx, account)
 	if err != nil {
 		return err

@@ -48,6 +48,18 @@ func (p Patterns) Selects(name mailbox.Name) bool {
 	return selected
 }
 
+// Named returns the mailboxes that the patterns name one by one, without
+// wildcards.
+func (p Patterns) Named() []mailbox.Name {
+	var names []mailbox.Name
+	for _, pattern := range p {
+		if !pattern.exclude && !strings.ContainsAny(pattern.text, "*%") {
+			names = append(names, mailbox.Name(pattern.text))
+		}
+	}
+	return names
+}
+
 // Strings returns the patterns as they were written.
 func (p Patterns) Strings() []string {
 	texts := make([]string, len(p))

@@ -155,7 +155,7 @@ func (s Secrets) fromFile(context.Context) (string, error) {
 	}
 	password, err := readPrivateFile(s.Account.PasswordFile)
 	if err != nil {
-		err.Where, err.Key = s.Account.Name, "password_file"
+		err.Key = "password_file"
 		return "", err
 	}
 	return password, nil
@@ -173,7 +173,7 @@ func (s Secrets) ClientSecret(ctx context.Context) (string, error) {
 	}
 	secret, err := readPrivateFile(o.SecretFile)
 	if err != nil {
-		err.Where, err.Key = s.Account.Name, "oauth_client_secret_file"
+		err.Key = "oauth_client_secret_file"
 		return "", err
 	}
 	return secret, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"unicode/utf16"
@@ -153,15 +154,25 @@ func (j *JSON) write(object any) {
 // WriteJSON writes an object on a line of its own. What a terminal might obey,
 // C1 codes and bidirectional overrides for instance, is written as \u009b.
 func WriteJSON(w io.Writer, object any) {
+	line := encode(object)
+	// Scripts look at how a line begins: of a map, too, the type comes first.
+	if fields, ok := object.(map[string]any); ok && len(fields) > 1 {
+		rest := maps.Clone(fields)
+		delete(rest, "type")
+		line = strings.TrimSuffix(encode(map[string]any{"type": fields["type"]}), "}") + "," + strings.TrimPrefix(encode(rest), "{")
+	}
+	// A reader that went away is noticed by whoever started us, not here.
+	io.WriteString(w, escapeJSON(line)+"\n")
+}
+
+func encode(object any) string {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(object); err != nil {
-		return
+		return "{}" // what is written here can be encoded
 	}
-	line := strings.TrimSuffix(b.String(), "\n")
-	// A reader that went away is noticed by whoever started us, not here.
-	io.WriteString(w, escapeJSON(line)+"\n")
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // escapeJSON works on encoded JSON, where unsafe characters are within strings.
