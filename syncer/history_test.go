@@ -24,22 +24,26 @@ import (
 // Afterwards a few undisturbed runs must make both sides equal, with every
 // message that nobody deleted there exactly once.
 func TestHistoriesConvergeAndLoseNothing(t *testing.T) {
-	seeds := histories(t, 400)
+	tryHistories(t, 400, func(t *testing.T, seed uint64) {
+		w := newWorld(t, seed)
+		for range 2 + w.random.IntN(5) {
+			for range w.random.IntN(8) {
+				w.perturb()
+			}
+			w.disturbedRun()
+		}
+		w.settle()
+		w.check()
+	})
+}
+
+// tryHistories tries one a seed and reports how many went wrong.
+func tryHistories(t *testing.T, otherwise int, history func(t *testing.T, seed uint64)) {
+	seeds := histories(t, otherwise)
 	first := number(t, "MAILFERRY_SEED", 1)
 	failed := 0
 	for seed := first; seed < first+seeds; seed++ {
-		isWell := t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := newWorld(t, uint64(seed))
-			for range 2 + w.random.IntN(5) {
-				for range w.random.IntN(8) {
-					w.perturb()
-				}
-				w.disturbedRun()
-			}
-			w.settle()
-			w.check()
-		})
-		if !isWell {
+		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { history(t, uint64(seed)) }) {
 			failed++
 		}
 	}

@@ -20,27 +20,18 @@ import (
 // runs that are killed and cut off. No run may lose what nobody deleted, a dry
 // run and a guard change nothing, and a backup deletes nothing.
 func TestMeddledHistoriesLoseNothing(t *testing.T) {
-	seeds := histories(t, 300)
-	first := number(t, "MAILFERRY_SEED", 1)
-	failed := 0
-	for seed := first; seed < first+seeds; seed++ {
-		isWell := t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := newMeddledWorld(t, uint64(seed))
-			for range 2 + w.random.IntN(6) {
-				for range w.random.IntN(8) {
-					w.perturb()
-				}
-				w.meddledRun()
-				w.checkNothingLost()
+	tryHistories(t, 300, func(t *testing.T, seed uint64) {
+		w := newMeddledWorld(t, seed)
+		for range 2 + w.random.IntN(6) {
+			for range w.random.IntN(8) {
+				w.perturb()
 			}
-			w.comeToRest()
-			w.checkMeddled()
-		})
-		if !isWell {
-			failed++
+			w.meddledRun()
+			w.checkNothingLost()
 		}
-	}
-	synctest.Report(t, "%d tried, from seed %d on: %d lost or doubled something, or did not come to rest", seeds, first, failed)
+		w.comeToRest()
+		w.checkMeddled()
+	})
 }
 
 func newMeddledWorld(t *testing.T, seed uint64) *world {

@@ -139,6 +139,17 @@ func (m *Model) Expunge(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSe
 	return modified, nil
 }
 
+// bothEnds are the mailboxes that messages leave and arrive in.
+func (m *Model) bothEnds(ref mailbox.Ref, to mailbox.Name) (source, target *modelMailbox, err error) {
+	if source, err = m.find(ref); err != nil {
+		return nil, nil, err
+	}
+	if target = m.boxes[to]; target == nil {
+		return nil, nil, fmt.Errorf("model: to %s: %w", to, mailbox.ErrNotFound)
+	}
+	return source, target, nil
+}
+
 // Copy implements syncer.RemoteMessages.
 func (m *Model) Copy(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, to mailbox.Ref) (map[mailbox.UID]mailbox.UID, error) {
 	fault, err := m.begin(ctx, "Copy")
@@ -147,13 +158,9 @@ func (m *Model) Copy(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	source, err := m.find(ref)
+	source, target, err := m.bothEnds(ref, to.Name)
 	if err != nil {
 		return nil, err
-	}
-	target := m.boxes[to.Name]
-	if target == nil {
-		return nil, fmt.Errorf("model: copy to %s: %w", to.Name, mailbox.ErrNotFound)
 	}
 	copied := map[mailbox.UID]mailbox.UID{}
 	for _, message := range source.selected(uids) {
@@ -183,13 +190,9 @@ func (m *Model) Move(ctx context.Context, ref mailbox.Ref, uids mailbox.UIDSet, 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	source, err := m.find(ref)
+	source, target, err := m.bothEnds(ref, to)
 	if err != nil {
 		return nil, err
-	}
-	target := m.boxes[to]
-	if target == nil {
-		return nil, fmt.Errorf("model: move to %s: %w", to, mailbox.ErrNotFound)
 	}
 	moved := map[mailbox.UID]mailbox.UID{}
 	wanted := source.selected(uids)
