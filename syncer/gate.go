@@ -264,7 +264,7 @@ func (g *gate) wasSent(action *plan.Action, content mailbox.Content) error {
 	case !isThere:
 		return errors.New("the server did not send it to be compared with the file")
 	case body != content.Hash:
-		return fmt.Errorf("the server has other octets than file %s, though size, date and header are the same", action.Link.Key)
+		return fmt.Errorf("the server has other octets than file %s, which was recognised without comparing all of them", action.Link.Key)
 	}
 	action.Link.Unproven = false
 	return nil
