@@ -113,9 +113,20 @@ func moveRemote(a, from *Action) Action {
 }
 
 // moveOnDisk makes moves of messages that were moved on the server: a download
-// that has the size, date and header of a file about to be removed.
+// that has the size, date and header of a file about to be removed. The file
+// keeps its key, so it does not go where another message is about to be deleted
+// because a file of that key is not there.
 func moveOnDisk(plans []*Plan, headers Moved) {
 	gone := takers(plans, RemoveLocal, func(a *Action) mailbox.Hash { return a.Link.Content.Header })
+	missed := map[*Plan]map[mailbox.Key]bool{}
+	for _, p := range plans {
+		missed[p] = map[mailbox.Key]bool{}
+		for _, a := range p.Actions {
+			if a.IsDeletion() && (a.Kind == ExpungeRemote || a.Kind == MoveRemote) {
+				missed[p][a.Key] = true
+			}
+		}
+	}
 	pairActions(plans, Download, func(p *Plan, a *Action) *leaving {
 		header := headers[p.Mailbox][a.UID]
 		if !header.HasMessageID || header.Hash.IsZero() {
@@ -124,7 +135,7 @@ func moveOnDisk(plans []*Plan, headers Moved) {
 		id, known := sizeAndDateOf(a.Link)
 		var fits []leaving
 		for _, s := range gone[header.Hash] {
-			if other, ok := sizeAndDateOf(s.action().Link); ok && known && id == other && s.plan != p {
+			if other, ok := sizeAndDateOf(s.action().Link); ok && known && id == other && s.plan != p && !missed[p][s.action().Key] {
 				fits = append(fits, s)
 			}
 		}

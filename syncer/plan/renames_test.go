@@ -194,3 +194,26 @@ func TestMoveTakesAlongFlagsThatChanged(t *testing.T) {
 		t.Errorf("%q, want %q; B: %v", got, want, b.Actions)
 	}
 }
+
+// TestFileDoesNotReturnToWhereItIsMissed: a reader moved A's only file to B, and
+// on the server a copy in B was moved back to A. The file keeps its key, so in A
+// it would be taken for the one whose absence is about to delete message 1.
+func TestFileDoesNotReturnToWhereItIsMissed(t *testing.T) {
+	link := func(uid mailbox.UID, key mailbox.Key) *mailbox.Link {
+		return &mailbox.Link{UID: uid, Key: key, Content: contentOf("m", 10), Date: mailbox.Date{Unix: 1, Known: true}}
+	}
+	a := (&Plan{Mailbox: "A"}).with(
+		Action{Kind: ExpungeRemote, Rule: "deleted-on-disk", UID: 1, Key: "k", Link: link(1, "k")},
+		Action{Kind: Download, Rule: "new-on-server", UID: 4, Link: link(4, "")},
+	)
+	b := (&Plan{Mailbox: "B"}).with(Action{Kind: RemoveLocal, Rule: "deleted-on-server", UID: 2, Key: "k", Link: link(2, "k")})
+	RecogniseMoves([]*Plan{a, b}, Moved{"A": {4: {contentOf("m", 10).Header, true}}})
+	var got []string
+	for _, action := range slices.Concat(a.Actions, b.Actions) {
+		got = append(got, fmt.Sprint(action.Kind, " ", action.UID, " ", action.Key))
+	}
+	slices.Sort(got)
+	if want := []string{"download 4 ", "expunge-remote 1 k", "remove-local 2 k"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
