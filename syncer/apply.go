@@ -41,7 +41,7 @@ func (r *run) apply(ctx context.Context, boxes []*box) error {
 		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.removeMessages) },
 		r.archive,
 		r.deleteMailboxes,
-		func(ctx context.Context, boxes []*box) error { return r.each(ctx, taking(boxes), r.settle) },
+		func(ctx context.Context, boxes []*box) error { return r.inGroups(ctx, taking(boxes), r.settleGroup) },
 	} {
 		if r.isStopped() {
 			return mailbox.ErrStopped

@@ -75,6 +75,12 @@ type box struct {
 	// unsettled, localUnsettled and wrote keep what earlier rounds' plans said.
 	unsettled, localUnsettled, wrote bool
 
+	// again is the mailbox for the look after the changes: known is what that
+	// look begins with, and glance what it found, if it was taken already.
+	again  *box
+	known  mailbox.Since
+	glance *mailbox.Observation
+
 	base   plan.Base
 	remote plan.Remote
 	local  plan.Local

@@ -8,6 +8,7 @@
 //	census.go    both sides are listed; what the checkpoints prove unchanged
 //	             is left alone; absence is proved, not assumed
 //	observe.go   each mailbox that may have changed is looked at on both sides
+//	glance.go    many of them in one turn
 //	window.go    of many new messages a window at a time: the others wait, named,
 //	             until it is decided and carried out
 //	rename.go    mailboxes under a new name are recognised

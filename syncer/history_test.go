@@ -146,11 +146,19 @@ func (w *world) options() syncer.Options {
 	policy.AllowDeletes = 1 << 30
 	return syncer.Options{
 		Calm:   time.Millisecond,
-		Policy: policy, Remote: w.model, RemoteMessages: w.model, RemoteMailboxes: w.model,
+		Policy: policy, Remote: w.model, Glances: w.glances(), RemoteMessages: w.model, RemoteMailboxes: w.model,
 		Local: w.disk, LocalDelivery: w.disk, LocalMessages: w.disk, LocalFolders: w.disk,
 		Base: w.state, Marks: w.state, LocalCopies: w.disk, Copies: w.state, Connections: 1 + w.random.IntN(3), Recover: true, Window: w.window(),
 		Reporter: trail{w}, Now: time.Now,
 	}
+}
+
+// glances is the model in half of the worlds.
+func (w *world) glances() syncer.Glances {
+	if w.random.IntN(2) == 0 {
+		return nil
+	}
+	return w.model
 }
 
 // window is small enough for most runs to need several rounds.

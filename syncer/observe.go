@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,13 +22,33 @@ var everything = mailbox.Holds{
 // that one out.
 func (r *run) observe(ctx context.Context, boxes []*box) error {
 	r.setLimits(boxes)
-	return r.each(ctx, boxes, func(ctx context.Context, b *box) error {
-		if b.isOut {
-			return nil
+	return r.inGroups(ctx, boxes, r.observeGroup)
+}
+
+func (r *run) observeGroup(ctx context.Context, group []*box) error {
+	step := func(boxes []*box, do func(context.Context, *box) error) error {
+		for _, b := range taking(boxes) {
+			if err := r.leaveOut(ctx, b, do(ctx, b)); err != nil {
+				return err
+			}
 		}
-		err := r.observeBox(ctx, b)
-		r.tally.advance(func(p *Progress) { p.Mailboxes++ })
+		return nil
+	}
+	if err := step(group, r.observeNear); err != nil {
 		return err
+	}
+	asked := slices.DeleteFunc(taking(group), func(b *box) bool {
+		return b.remote.Missing || b.limit != 0 || r.isSettledByListing(b)
+	})
+	if err := r.glance(ctx, asked, r.sinceOf); err != nil {
+		return err
+	}
+	return step(group, func(ctx context.Context, b *box) error {
+		defer r.tally.advance(func(p *Progress) { p.Mailboxes++ })
+		if err := r.observeRemote(ctx, b); err != nil {
+			return err
+		}
+		return r.inspectNew(ctx, b)
 	})
 }
 
@@ -41,29 +62,24 @@ func (r *run) each(ctx context.Context, boxes []*box, step func(context.Context,
 			if r.isStopped() {
 				return mailbox.ErrStopped
 			}
-			err := step(ctx, b)
-			if err == nil || isFatal(err) || ctx.Err() != nil {
-				return err
-			}
-			b.isOut, b.halted = true, true
-			r.tally.trouble(b.name, err)
-			return nil
+			return r.leaveOut(ctx, b, step(ctx, b))
 		})
 	}
 	return group.Wait()
 }
 
-func (r *run) observeBox(ctx context.Context, b *box) error {
+// observeNear reads what tells of a mailbox without the server.
+func (r *run) observeNear(ctx context.Context, b *box) error {
 	if err := r.readOddLinks(ctx, b); err != nil {
 		return err
 	}
-	if err := r.observeLocal(ctx, b); err != nil {
-		return err
-	}
-	if err := r.observeRemote(ctx, b); err != nil {
-		return err
-	}
-	return r.inspectNew(ctx, b)
+	return r.observeLocal(ctx, b)
+}
+
+// isSettledByListing reports whether the server's listing says that nothing
+// changed in a mailbox.
+func (r *run) isSettledByListing(b *box) bool {
+	return b.remoteSame && !b.local.Missing && !r.asksMachines()
 }
 
 func (r *run) observeRemote(ctx context.Context, b *box) error {
@@ -71,7 +87,7 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 	case b.remote.Missing:
 		b.remote.Observation = mailbox.Observation{Complete: true, HasPresent: true, Holds: everything}
 		return r.gather(ctx, b)
-	case b.remoteSame && !b.local.Missing && !r.asksMachines():
+	case r.isSettledByListing(b):
 		b.remote.Observation = mailbox.Observation{Status: *b.listed.Status, Delta: true, Complete: true}
 		// What the mailbox can hold is told only when it is opened; it
 		// matters only if flags or messages are to go there.
@@ -79,6 +95,11 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 			return err
 		}
 	}
+	return r.lookAndGather(ctx, b, r.sinceOf(b))
+}
+
+// sinceOf says what is known of a mailbox before it is looked at.
+func (r *run) sinceOf(b *box) mailbox.Since {
 	since := b.since()
 	if b.local.Missing || r.asksMachines() {
 		// The messages may all have to be fetched again, or the base does not
@@ -86,7 +107,7 @@ func (r *run) observeRemote(ctx context.Context, b *box) error {
 		since = mailbox.Since{}
 	}
 	since.Limit = b.limit
-	return r.lookAndGather(ctx, b, since)
+	return since
 }
 
 // lookAndGather observes the server and reads the links that matter, again
@@ -116,6 +137,10 @@ func (r *run) lookAndGather(ctx context.Context, b *box, since mailbox.Since) er
 
 // look observes a mailbox, again from the start if the connection is lost.
 func (r *run) look(ctx context.Context, b *box, since mailbox.Since) error {
+	if b.glance != nil {
+		b.remote.Observation, b.glance = *b.glance, nil
+		return b.checkOpened()
+	}
 	err := r.retry(ctx, func() error {
 		b.remote.Messages = b.remote.Messages[:0]
 		seen, err := r.Remote.Observe(ctx, b.name, since, func(m mailbox.RemoteMessage) error {

@@ -31,6 +31,15 @@ type Remote interface {
 	Close() error
 }
 
+// Glances is a Remote that looks at several mailboxes in one turn.
+type Glances interface {
+	// Glance is Observe for several mailboxes. It calls done for each, with its
+	// index and Observe's own error, in no order, after each has been called for
+	// its messages. The returned error ends the whole: what done was not called
+	// for is not known.
+	Glance(ctx context.Context, looks []mailbox.Look, each func(i int, m mailbox.RemoteMessage) error, done func(i int, seen mailbox.Observation, err error)) error
+}
+
 // RemoteMessages changes messages on a server. A command is sent only after
 // the tagged OK of those that it relies on.
 type RemoteMessages interface {

@@ -22,6 +22,9 @@ func (w *world) bend(bend func(*syncer.Options)) syncer.Summary {
 	if bend != nil {
 		bend(&options)
 	}
+	if options.Remote != syncer.Remote(w.model) {
+		options.Glances = nil // it would look past the other one
+	}
 	summary, err := syncer.Run(context.Background(), options)
 	w.note("  %+v, %v", summary, err)
 	w.model.Heal()

@@ -28,6 +28,8 @@ type Options struct {
 	LocalMessages   LocalMessages
 	LocalFolders    LocalFolders
 	Base            Base
+	// Glances may be nil: then mailboxes are looked at one at a time.
+	Glances Glances
 	// Marks may be nil for a store that never was an archive.
 	Marks Marks
 	// LocalCopies may be nil: then everything travels. Copies may be nil: then

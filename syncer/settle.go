@@ -9,28 +9,76 @@ import (
 	"mailferry/syncer/plan"
 )
 
-// settle moves a mailbox's checkpoint, if everything that was asked for has
-// happened. After changes on the server it looks once more at what they did:
-// uploads are confirmed by a listing, and the next run need not look again.
-// They are confirmed also where other things failed: an upload that is deleted
-// before it was confirmed would be taken for one that never arrived.
-func (r *run) settle(ctx context.Context, b *box) error {
-	if !b.rest.IsEmpty() {
-		return nil
-	}
-	if b.halted || !b.plan.Settled {
-		if b.appended.IsEmpty() && len(b.accepted) == 0 {
-			return nil
+// settleGroup settles mailboxes that are looked at in one turn, and writes that
+// in one transaction.
+func (r *run) settleGroup(ctx context.Context, group []*box) error {
+	var asked []*box
+	for _, b := range group {
+		if !b.needsLook() {
+			continue
 		}
-		_, _, err := r.confirm(ctx, b)
-		return err
-	}
-	status, isSettled := b.remote.Status, true
-	if b.wrote || len(b.writes()) > 0 {
-		seen, ok, err := r.confirm(ctx, b)
+		again, err := r.anew(ctx, b)
 		if err != nil {
 			return err
 		}
+		b.again = again
+		asked = append(asked, again)
+	}
+	if err := r.glance(ctx, asked, func(b *box) mailbox.Since { return b.known }); err != nil {
+		return err
+	}
+	var commits []mailbox.Commit
+	for _, b := range group {
+		commit, err := r.settle(ctx, b)
+		if err := r.leaveOut(ctx, b, err); err != nil {
+			return err
+		}
+		if err == nil && commit.Mailbox != 0 {
+			commits = append(commits, commit)
+		}
+	}
+	if len(commits) == 0 {
+		return nil
+	}
+	return r.commit(ctx, commits...)
+}
+
+// needsLook reports whether settle looks at the server once more.
+func (b *box) needsLook() bool {
+	switch {
+	case !b.rest.IsEmpty():
+		return false
+	case b.halted || !b.plan.Settled:
+		return !b.appended.IsEmpty() || len(b.accepted) > 0
+	}
+	return b.wrote || len(b.writes()) > 0
+}
+
+// settle moves a mailbox's checkpoint, if everything that was asked for has
+// happened: it returns what is to be committed, nothing if Mailbox is 0. After
+// changes on the server it looks once more at what they did: uploads are
+// confirmed by a listing, and the next run need not look again. They are
+// confirmed also where other things failed: an upload that is deleted before it
+// was confirmed would be taken for one that never arrived.
+func (r *run) settle(ctx context.Context, b *box) (mailbox.Commit, error) {
+	var commit mailbox.Commit
+	if !b.rest.IsEmpty() {
+		return commit, nil
+	}
+	if b.halted || !b.plan.Settled {
+		if b.needsLook() {
+			commit, _, _, err := r.confirm(ctx, b)
+			return commit, err
+		}
+		return commit, nil
+	}
+	status, isSettled := b.remote.Status, true
+	if b.needsLook() {
+		confirmed, seen, ok, err := r.confirm(ctx, b)
+		if err != nil {
+			return commit, err
+		}
+		commit = confirmed
 		if ok {
 			status = seen
 		} else {
@@ -43,10 +91,10 @@ func (r *run) settle(ctx context.Context, b *box) error {
 	}
 	known := b.base.Known
 	current := mailbox.Checkpoint{Remote: known.Remote, Local: known.Local, HasRemote: known.HasRemote, HasLocal: known.HasLocal, Leaving: known.Leaving}
-	if !isSettled || checkpoint == current {
-		return nil
+	if isSettled && checkpoint != current {
+		commit.Mailbox, commit.Checkpoint = known.ID, &checkpoint
 	}
-	return r.commit(ctx, mailbox.Commit{Mailbox: known.ID, Checkpoint: &checkpoint})
+	return commit, nil
 }
 
 // writes are the plan's actions that change the server.
@@ -54,23 +102,23 @@ func (b *box) writes() []plan.Action {
 	return b.actions(plan.Upload, plan.FlagRemote, plan.ExpungeRemote, plan.MoveRemote, plan.CreateMailboxRemote)
 }
 
-// confirm observes the server again and writes what the listing proves. ok
-// says that nothing but our own changes was found.
-func (r *run) confirm(ctx context.Context, b *box) (status mailbox.Status, ok bool, err error) {
+// confirm observes the server again and returns what the listing proves, to be
+// committed. ok says that nothing but our own changes was found.
+func (r *run) confirm(ctx context.Context, b *box) (commit mailbox.Commit, status mailbox.Status, ok bool, err error) {
 	p, remote, err := r.replan(ctx, b)
 	if err != nil {
-		return mailbox.Status{}, false, err
+		return mailbox.Commit{}, mailbox.Status{}, false, err
 	}
 	altered := b.keepAltered(&p)
 	if p.Renumbered {
-		return remote.Status, false, nil // the next run matches both sides anew
-	}
-	if err := r.commit(ctx, mailbox.Commit{Mailbox: b.base.Known.ID, Put: p.Put, Forget: p.Forget}); err != nil {
-		return mailbox.Status{}, false, err
+		return mailbox.Commit{}, remote.Status, false, nil // the next run matches both sides anew
 	}
 	// What came meanwhile may be over the limit of size.
 	b.plan.LocalSettled = b.plan.LocalSettled && p.LocalSettled
-	return remote.Status, !altered && len(p.Actions) == 0 && p.Settled, nil
+	if len(p.Put)+len(p.Forget) > 0 {
+		commit = mailbox.Commit{Mailbox: b.base.Known.ID, Put: p.Put, Forget: p.Forget}
+	}
+	return commit, remote.Status, !altered && len(p.Actions) == 0 && p.Settled, nil
 }
 
 // replan decides a mailbox again from the state as it is now and a new look at
@@ -79,13 +127,15 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 	// What an archive lets go is decided once a run.
 	policy := r.Policy
 	policy.Retention = nil
-	again := &box{name: b.name, base: plan.Base{Known: b.base.Known}, remote: plan.Remote{Trash: b.remote.Trash}}
-	again.local.Unchanged = true
-	since, err := r.sinceNow(ctx, again, b.remote.Status)
-	if err != nil {
-		return plan.Plan{}, plan.Remote{}, err
+	again := b.again
+	b.again = nil
+	if again == nil {
+		var err error
+		if again, err = r.anew(ctx, b); err != nil {
+			return plan.Plan{}, plan.Remote{}, err
+		}
 	}
-	if err := r.lookAndGather(ctx, again, since); err != nil {
+	if err := r.lookAndGather(ctx, again, again.known); err != nil {
 		return plan.Plan{}, plan.Remote{}, err
 	}
 	if err := r.proveRewritten(ctx, again); err != nil {
@@ -101,6 +151,14 @@ func (r *run) replan(ctx context.Context, b *box) (plan.Plan, plan.Remote, error
 		}
 	}
 	return plan.Make(again.base, again.local, again.remote, policy), again.remote, nil
+}
+
+// anew is the mailbox for another look, with what the state knows of it now.
+func (r *run) anew(ctx context.Context, b *box) (again *box, err error) {
+	again = &box{name: b.name, base: plan.Base{Known: b.base.Known}, remote: plan.Remote{Trash: b.remote.Trash}}
+	again.local.Unchanged = true
+	again.known, err = r.sinceNow(ctx, again, b.remote.Status)
+	return again, err
 }
 
 // sinceNow reads what the state knows of a mailbox in the middle of a run, in

@@ -248,7 +248,7 @@ func (j job) pushes() bool {
 }
 
 func (a *app) options(j job, account config.Account, both *sides, report *report) syncer.Options {
-	return syncer.Options{
+	options := syncer.Options{
 		Policy:        j.policy(account),
 		Remote:        both.remote,
 		Local:         both.disk,
@@ -269,6 +269,10 @@ func (a *app) options(j job, account config.Account, both *sides, report *report
 		Log:           a.log.With("account", account.Name),
 		Now:           time.Now,
 	}
+	if both.imap != nil {
+		options.Glances = both.imap
+	}
+	return options
 }
 
 // runRebuilding runs the engine, and once more with an empty state if it found

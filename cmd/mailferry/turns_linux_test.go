@@ -51,3 +51,26 @@ func TestNothingNewCostsFourTurnsHoweverManyMailboxes(t *testing.T) {
 		}
 	}
 }
+
+// Mailboxes are made, and looked at once their messages are there, many in one
+// turn: only the messages themselves take one for each mailbox.
+func TestNewMailboxesArePushedInATurnEach(t *testing.T) {
+	const mailboxes = 20
+	server := synctest.Dovecot(t, synctest.DovecotConfig{})
+	w := newWorld(t, server, layoutFS)
+	link := newBenchLink(t, server.Addr, 5*time.Millisecond, 0)
+	w.addr = link.addr
+	w.sync().exits(0)
+	for i := range mailboxes {
+		w.disk.Deliver(mailbox.Name("Folder"+strconv.Itoa(i)), mailbox.Flags{}, mailbox.Date{}, []byte("Subject: "+strconv.Itoa(i)+"\r\n\r\ntext\r\n"))
+	}
+	link.traffic()
+	o := w.sync("--connections=1").exits(0)
+	if o.summary.Uploaded != mailboxes || o.summary.MailboxesCreated != mailboxes {
+		t.Errorf("%+v", o.summary)
+	}
+	if got := link.traffic(); got.turns > mailboxes+2*nothingNewTurns {
+		t.Errorf("%d turns for %d mailboxes", got.turns, mailboxes)
+	}
+	w.quiet()
+}

@@ -40,15 +40,19 @@ func (a *Account) Observe(ctx context.Context, name mailbox.Name, since mailbox.
 	if err != nil {
 		return mailbox.Observation{}, fmt.Errorf("%s: %w", name, err)
 	}
+	return v.found, v.handOver(each)
+}
+
+func (v *survey) handOver(each func(mailbox.RemoteMessage) error) error {
 	for _, row := range v.rows {
 		if !row.isDescribed(v.floor) {
 			continue
 		}
 		if err := each(row.message()); err != nil {
-			return mailbox.Observation{}, err
+			return err
 		}
 	}
-	return v.found, nil
+	return nil
 }
 
 // described is a row as it is kept until all are there and in order.
@@ -134,10 +138,7 @@ func (v *survey) run(wireName string, write bool) error {
 	opened := false
 	open := func(selected wire.Selected) error {
 		opened = true
-		v.s.opened(wireName, write, selected)
-		v.found.Status = selected.Status
-		v.found.Status.Messages = selected.Exists
-		v.found.Holds = selected.Holds
+		v.opened(wireName, write, selected)
 		return nil
 	}
 	if !v.since.Only.IsEmpty() || v.since.Limit != 0 {
@@ -167,6 +168,13 @@ func (v *survey) run(wireName string, write bool) error {
 		}
 	}
 	return v.finish(how)
+}
+
+func (v *survey) opened(wireName string, write bool, selected wire.Selected) {
+	v.s.opened(wireName, write, selected)
+	v.found.Status = selected.Status
+	v.found.Status.Messages = selected.Exists
+	v.found.Holds = selected.Holds
 }
 
 // isPlainRefusal reports whether a command was refused for what it asked and
@@ -218,25 +226,33 @@ func (v *survey) finish(how scan) error {
 	}
 	v.settle()
 	v.found.Delta = how == changes
-	exists := v.found.Status.Messages
-	isQuiet := v.x.Exists() == exists
-	switch {
-	case v.trouble:
-		return nil
-	case !isQuiet:
-		// Somebody came or went between the count and the rows.
-	case how != changes && len(v.rows) == int(exists):
-		v.found.Complete, v.found.HasPresent = true, true
-		v.found.Present = v.listed()
-		return nil
-	case how == changes && v.since.Below+v.countNew() == int(exists) && !v.hasHole():
-		v.found.Complete = true
+	if v.trouble || v.addsUp(how) {
 		return nil
 	}
 	if err := v.prove(); err != nil || how != changes || v.found.Spoiled.IsEmpty() {
 		return err
 	}
 	return v.again()
+}
+
+// addsUp reports whether the rows are as many as there are to be, so that they
+// are complete, and notes that.
+func (v *survey) addsUp(how scan) bool {
+	exists := v.found.Status.Messages
+	isQuiet := v.x.Exists() == exists
+	switch {
+	case v.trouble:
+	case !isQuiet:
+		// Somebody came or went between the count and the rows.
+	case how != changes && len(v.rows) == int(exists):
+		v.found.Complete, v.found.HasPresent = true, true
+		v.found.Present = v.listed()
+		return true
+	case how == changes && v.since.Below+v.countNew() == int(exists) && !v.hasHole():
+		v.found.Complete = true
+		return true
+	}
+	return false
 }
 
 // again lists everything where a message is new and yet did not change since

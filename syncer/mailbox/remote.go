@@ -21,6 +21,12 @@ type Since struct {
 	Only UIDSet
 }
 
+// Look is a mailbox to be looked at, and what is known of it.
+type Look struct {
+	Name  Name
+	Since Since
+}
+
 // Observation is what a look at a mailbox on the server found. The messages
 // themselves were handed over one by one.
 type Observation struct {

@@ -3,6 +3,7 @@ package synctest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,6 +57,7 @@ var (
 	_ syncer.Remote          = (*Model)(nil)
 	_ syncer.RemoteMessages  = (*Model)(nil)
 	_ syncer.RemoteMailboxes = (*Model)(nil)
+	_ syncer.Glances         = (*Model)(nil)
 )
 
 type modelMailbox struct {
@@ -239,6 +241,18 @@ func (m *Model) Observe(ctx context.Context, name mailbox.Name, since mailbox.Si
 		}
 	}
 	return observation, m.fuse.dead()
+}
+
+// Glance implements syncer.Glances.
+func (m *Model) Glance(ctx context.Context, looks []mailbox.Look, each func(i int, m mailbox.RemoteMessage) error, done func(i int, seen mailbox.Observation, err error)) error {
+	for i, look := range looks {
+		seen, err := m.Observe(ctx, look.Name, look.Since, func(message mailbox.RemoteMessage) error { return each(i, message) })
+		if err != nil && !errors.Is(err, mailbox.ErrNotFound) {
+			return err
+		}
+		done(i, seen, err)
+	}
+	return nil
 }
 
 // look takes the picture that Observe hands over.

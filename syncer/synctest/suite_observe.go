@@ -57,6 +57,7 @@ var observeCases = []remoteSubtest{
 		}
 	}},
 	{"ObserveInWindowsTellsWhatIsLeftAndThenThat", observeWindows},
+	{"GlanceSeesWhatObserveSees", glanceSeesWhatObserveSees},
 	{"ObserveOfAWindowUnderAnotherUIDValidityIsRefused", func(c *remoteCase) {
 		known := c.made(3)
 		s := c.observe(c.box, mailbox.Since{Limit: 1})

@@ -69,23 +69,44 @@ func (x *Exchange) SelectAndFetch(req SelectRequest, fetch FetchRequest, selecte
 		}
 		return o.hand(selected)
 	}
+	l, err := x.BeginLook(req, fetch, row)
+	if err != nil {
+		return err
+	}
+	return l.Await(selected)
+}
+
+// Look is SELECT and UID FETCH in flight.
+type Look struct {
+	open  *opening
+	fetch *fetching
+}
+
+// BeginLook sends SELECT and UID FETCH, which Await awaits: many may be begun
+// before the first is awaited, and they are awaited in order. There are to be
+// few enough for both sides' socket buffers.
+func (x *Exchange) BeginLook(req SelectRequest, fetch FetchRequest, row func(FetchRow) error) (*Look, error) {
 	o, err := x.beginSelect(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f, err := x.beginFetch(fetch, row)
-	if err != nil {
-		return err
-	}
-	if err = o.hand(selected); err == nil {
-		return f.await()
+	return &Look{o, f}, err
+}
+
+// Await is what SelectAndFetch does once it has sent its commands.
+func (l *Look) Await(selected func(Selected) error) error {
+	x := l.open.x
+	err := l.open.hand(selected)
+	if err == nil {
+		return l.fetch.await()
 	}
 	if x.c.Err() != nil {
 		return err
 	}
 	// The FETCH is answered BAD, or with rows that nobody wants.
-	x.abandon(f.cmd, err, drainRows)
-	return x.await(f.cmd)
+	x.abandon(l.fetch.cmd, err, drainRows)
+	return x.await(l.fetch.cmd)
 }
 
 func (x *Exchange) beginSelect(req SelectRequest) (*opening, error) {
