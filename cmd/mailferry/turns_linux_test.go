@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -62,7 +64,13 @@ func TestNewMailboxesArePushedInATurnEach(t *testing.T) {
 	w.addr = link.addr
 	w.sync().exits(0)
 	for i := range mailboxes {
-		w.disk.Deliver(mailbox.Name("Folder"+strconv.Itoa(i)), mailbox.Flags{}, mailbox.Date{}, []byte("Subject: "+strconv.Itoa(i)+"\r\n\r\ntext\r\n"))
+		name := mailbox.Name("Folder" + strconv.Itoa(i))
+		for _, sub := range []string{"cur", "new", "tmp"} {
+			if err := os.MkdirAll(filepath.Join(w.disk.Path(name), sub), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.disk.Deliver(name, mailbox.Flags{}, mailbox.Date{}, []byte("Subject: "+strconv.Itoa(i)+"\r\n\r\ntext\r\n"))
 	}
 	link.traffic()
 	o := w.sync("--connections=1").exits(0)
