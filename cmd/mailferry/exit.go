@@ -115,11 +115,15 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
+// helpHint is the hint where there is no better one.
+const helpHint = "mailferry help"
+
 // hintFor says what to do about an error. Again is the command to type again,
 // or "" where there is none.
 func hintFor(err error, again string) string {
 	var hinted hintedError
 	var moving *state.MovingError
+	var command *config.SecretCommandError
 	var usage usageError
 	var refused *mailbox.ServerError
 	switch {
@@ -130,7 +134,9 @@ func hintFor(err error, again string) string {
 	case errors.As(err, &moving):
 		return "go on with: mailferry account move " + quoted(moving.Path) + " --to " + quoted(moving.URL)
 	case errors.As(err, &usage):
-		return "mailferry help"
+		return helpHint
+	case errors.As(err, &command):
+		return "run it by hand to see what is wrong with it"
 	case errors.As(err, &refused) && refused.Kind == nil && again != "":
 		return "that is the server's own word; nothing is lost. Again, with -vv to see what was asked: " + again
 	}

@@ -57,6 +57,9 @@ is not changed, and no server is asked.`,
 			if f.format != "mbox" && f.format != "eml" && f.format != "zip" {
 				return usagef("--format %q: allowed are mbox, eml and zip", f.format)
 			}
+			if err := a.lacksArgument(args, "the folder to write to"); err != nil {
+				return err
+			}
 			t, err := a.oneTarget(cmd.Context(), args[:len(args)-1])
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,8 @@ type app struct {
 	// parsed says that the command line was understood, so that an error is
 	// no longer about how the program was called.
 	parsed bool
+	// help is the line that explains the command, "" before that is known.
+	help   string
 	config *config.Config
 	// pings is shared, as is its patience.
 	pings *monitor.Pinger
@@ -81,9 +84,12 @@ func execute(args []string) int {
 	defer release()
 	root := newRootCommand(a)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.parsed {
 		err = usageError{err}
+	}
+	if command.HasParent() {
+		a.help = strings.Replace(command.CommandPath(), "mailferry", helpHint, 1)
 	}
 	return a.conclude(err)
 }
@@ -95,8 +101,20 @@ func (a *app) conclude(err error) int {
 		return int(status)
 	}
 	a.console.EndProgress()
-	a.console.Error(err.Error(), hintFor(err, ""))
+	hint := hintFor(err, "")
+	if hint == helpHint && a.help != "" {
+		hint = a.help
+	}
+	a.console.Error(err.Error(), hint)
 	return exitCode(err)
+}
+
+// numberError is how the library says that a flag's value is no number.
+var numberError = regexp.MustCompile(`strconv\.Parse\w+: parsing ("[^"]*"): .*`)
+
+// flagError says so for people.
+func flagError(_ *cobra.Command, err error) error {
+	return usageError{errors.New(numberError.ReplaceAllString(err.Error(), "$1 is not what it takes"))}
 }
 
 func newRootCommand(a *app) *cobra.Command {
@@ -121,6 +139,9 @@ Topics to read: ` + topicNames() + ` (mailferry help TOPIC).`,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.prepare() },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(flagError)
+	root.Version = buildVersion().Version
+	root.SetVersionTemplate("mailferry {{.Version}}\n")
 	root.SetOut(a.console.Out())
 	root.SetErr(a.console.Err())
 	a.flags.add(root.PersistentFlags())

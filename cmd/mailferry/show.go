@@ -38,6 +38,9 @@ output, gets the message to the octet.`,
 			if err != nil {
 				return usagef("--mailbox: %w", err)
 			}
+			if err := a.lacksArgument(args, "the message to show"); err != nil {
+				return err
+			}
 			t, err := a.oneTarget(cmd.Context(), args[:len(args)-1])
 			if err != nil {
 				return err

@@ -84,6 +84,23 @@ func (a *app) oneTarget(ctx context.Context, args []string) (target, error) {
 	return list[0], nil
 }
 
+// lacksArgument is an error where the only argument is a store or an account, and
+// what comes after it is not there.
+func (a *app) lacksArgument(args []string, what string) error {
+	if len(args) != 1 {
+		return nil
+	}
+	loaded, err := a.loadConfig()
+	if err != nil {
+		return err
+	}
+	_, isAccount := loaded.Account(args[0])
+	if _, err := state.ReadMarker(config.ExpandHome(args[0], a.env)); err == nil || isAccount {
+		return usagef("%s is followed by %s", args[0], what)
+	}
+	return nil
+}
+
 func allAccounts(loaded *config.Config) ([]target, error) {
 	var list []target
 	for _, account := range loaded.Accounts() {

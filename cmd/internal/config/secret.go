@@ -183,7 +183,7 @@ func (s Secrets) ClientSecret(ctx context.Context) (string, error) {
 func readPrivateFile(path string) (string, *Error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", &Error{Message: err.Error()}
+		return "", &Error{Message: err.Error(), Hint: "make it, with the secret on its first line, and: chmod 600 " + path}
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return "", &Error{
