@@ -115,7 +115,12 @@ func (r *run) calm(ctx context.Context, b *box, last mailbox.Status, quiet time.
 	return last, fmt.Errorf("%w: the mailbox keeps changing: what arrived of the uploads cannot be told", mailbox.ErrUnavailable)
 }
 
+// failRest says that uploads failed. Where the user asked to stop they did not:
+// they were not reached, or the next run finds out what became of them.
 func (r *run) failRest(actions []plan.Action, err error) {
+	if errors.Is(err, mailbox.ErrStopped) || errors.Is(err, context.Canceled) {
+		return
+	}
 	for _, action := range actions {
 		r.tally.failed(action, err)
 	}
