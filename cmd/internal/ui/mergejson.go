@@ -155,10 +155,11 @@ func exampleObjects(list []merge.Example) []mergeExampleObject {
 }
 
 type explainedObject struct {
-	Type     string                `json:"type"`
-	Asked    string                `json:"asked"`
-	Copies   []explainedCopyObject `json:"copies"`
-	Verdicts []verdictObject       `json:"verdicts"`
+	Type          string                `json:"type"`
+	SchemaVersion int                   `json:"schema_version"`
+	Asked         string                `json:"asked"`
+	Copies        []explainedCopyObject `json:"copies"`
+	Verdicts      []verdictObject       `json:"verdicts"`
 }
 
 type explainedCopyObject struct {
@@ -181,7 +182,7 @@ type verdictObject struct {
 // MergeExplanationJSON writes an explanation as one object of type
 // "explanation".
 func MergeExplanationJSON(w io.Writer, e merge.Explanation) {
-	o := explainedObject{Type: "explanation", Asked: e.Asked, Copies: []explainedCopyObject{}, Verdicts: []verdictObject{}}
+	o := explainedObject{Type: "explanation", SchemaVersion: SchemaVersion, Asked: e.Asked, Copies: []explainedCopyObject{}, Verdicts: []verdictObject{}}
 	for _, c := range e.Copies {
 		o.Copies = append(o.Copies, explainedCopyObject{
 			mergeExampleObject: exampleObjects([]merge.Example{c.Example})[0], Message: c.Message, Used: c.Used,
