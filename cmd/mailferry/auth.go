@@ -59,7 +59,8 @@ The login is tried before the command ends, unless --no-check.`,
 }
 
 func newAuthLogoutCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var dryRun bool
+	cmd := &cobra.Command{
 		Use:   "logout ACCOUNT",
 		Short: "Forget an account's token, or its password in the keyring",
 		Long: `Removes what auth login stored for an account: its token, or its password in the
@@ -71,9 +72,14 @@ keyring. The provider is not told; where to withdraw the permission is printed.`
 			if err != nil {
 				return err
 			}
+			if dryRun {
+				return a.wouldLogout(cmd.Context(), t.account)
+			}
 			return a.logout(cmd.Context(), t.account)
 		},
 	}
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "say what would be removed and remove nothing")
+	return cmd
 }
 
 func newAuthStatusCommand(a *app) *cobra.Command {

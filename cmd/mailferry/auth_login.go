@@ -261,3 +261,31 @@ func (a *app) logout(ctx context.Context, account config.Account) error {
 	}
 	return nil
 }
+
+// wouldLogout says what logout would remove.
+func (a *app) wouldLogout(ctx context.Context, account config.Account) error {
+	_, place, err := a.tokenStore(account.Name).Load(ctx)
+	hasToken, hasPassword := err == nil, false
+	if err != nil && !errors.Is(err, vault.ErrNotFound) {
+		return fmt.Errorf("%s: look for the token: %w", account.Name, err)
+	}
+	if keyring := vault.Desktop(a.env); keyring != nil {
+		_, err := keyring.Get(ctx, account.Name)
+		hasPassword = err == nil
+	}
+	a.authSummary("logout", exitDone, map[string]any{"account": account.Name, "dry_run": true, "removed": hasToken || hasPassword})
+	if a.flags.json {
+		return nil
+	}
+	name := ui.Escape(account.Name)
+	if hasToken {
+		fmt.Fprintf(a.out(), "%s: the token in the %s would be removed\n", name, place)
+	}
+	if hasPassword {
+		fmt.Fprintf(a.out(), "%s: the password in the keyring would be removed\n", name)
+	}
+	if !hasToken && !hasPassword {
+		fmt.Fprintf(a.out(), "%s: nothing is stored\n", name)
+	}
+	return nil
+}

@@ -33,6 +33,11 @@ func TestSignInByBrowserAndRunWithoutAskingAgain(t *testing.T) {
 			if !strings.Contains(o.stdout, "ready") || !strings.Contains(o.stdout, "file") {
 				t.Error(o.stdout)
 			}
+			o = w.does("auth", "logout", "home", "--dry-run").exits(exitDone)
+			if !strings.Contains(o.stdout, "the token in the file would be removed") {
+				t.Error(o.stdout)
+			}
+			w.does("sync", "home", "--json").isQuiet()
 			w.does("auth", "logout", "home").exits(exitDone)
 			w.does("sync", "home", "--no-input").exits(exitAuth).says("mailferry auth login home")
 		})
