@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailferry/cmd/internal/config"
+	"mailferry/cmd/internal/ui"
 	"mailferry/state"
 )
 
@@ -58,7 +59,10 @@ func (a *app) knownMailboxes(ctx context.Context, account config.Account) (names
 	}
 	known, err := store.Mailboxes(ctx)
 	for _, one := range known {
-		names = append(names, string(one.Name))
+		// A terminal gets what is offered; what it might obey is not.
+		if name := string(one.Name); ui.Escape(name) == name {
+			names = append(names, name)
+		}
 	}
 	return names, errors.Join(err, store.Close())
 }
