@@ -101,3 +101,20 @@ func (r *run) createAll(ctx context.Context, boxes []*box) error {
 	}
 	return nil
 }
+
+// prepareConnections has all connections opened while the disk is read, where
+// mailboxes with mail will have to be made on the server.
+func (r *run) prepareConnections(ctx context.Context, boxes []*box) {
+	if r.Preparer == nil || r.DryRun || !r.Policy.Push.Mailboxes {
+		return
+	}
+	missing := 0
+	for _, b := range boxes {
+		if b.remote.Missing && !b.local.Missing && b.base.Known.ID == 0 && !b.isOut {
+			missing++
+		}
+	}
+	if missing > 1 {
+		r.Preparer.Prepare(ctx, min(missing+1, r.Connections))
+	}
+}

@@ -40,6 +40,13 @@ type Glances interface {
 	Glance(ctx context.Context, looks []mailbox.Look, each func(i int, m mailbox.RemoteMessage) error, done func(i int, seen mailbox.Observation, err error)) error
 }
 
+// Preparer is a Remote that can open connections before they are needed.
+type Preparer interface {
+	// Prepare returns at once; until ctx ends, connections are opened in the
+	// background, up to n in all. Failures show when one is needed.
+	Prepare(ctx context.Context, n int)
+}
+
 // RemoteMessages changes messages on a server. A command is sent only after
 // the tagged OK of those that it relies on.
 type RemoteMessages interface {

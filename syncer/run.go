@@ -30,6 +30,8 @@ type Options struct {
 	Base            Base
 	// Glances may be nil: then mailboxes are looked at one at a time.
 	Glances Glances
+	// Preparer may be nil: then connections are opened when they are needed.
+	Preparer Preparer
 	// Marks may be nil for a store that never was an archive.
 	Marks Marks
 	// LocalCopies may be nil: then everything travels. Copies may be nil: then
@@ -128,6 +130,9 @@ func (r *run) straight(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ahead, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.prepareConnections(ahead, boxes)
 	if err := r.round(ctx, boxes, untouched, r.observe); err != nil {
 		return err
 	}

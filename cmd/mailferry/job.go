@@ -270,7 +270,7 @@ func (a *app) options(j job, account config.Account, both *sides, report *report
 		Now:           time.Now,
 	}
 	if both.imap != nil {
-		options.Glances = both.imap
+		options.Glances, options.Preparer = both.imap, both.imap
 	}
 	return options
 }

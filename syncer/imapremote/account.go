@@ -161,6 +161,10 @@ func (a *Account) with(ctx context.Context, wireName string, write bool, fn func
 	return fn(s)
 }
 
+// Prepare opens connections in the background that will be needed soon: until
+// there are n, or as many as there may be. It is over when ctx is.
+func (a *Account) Prepare(ctx context.Context, n int) { a.pool.open(ctx, n) }
+
 // dial returns a session that is logged in. A token may have expired or been
 // revoked since it was issued: then another one is asked for, once.
 func (a *Account) dial(ctx context.Context) (*session, error) {

@@ -91,6 +91,25 @@ func (p *pool) acquire(ctx context.Context, wire string, write bool) (*session, 
 	}
 }
 
+// open dials in the background until there are n sessions or as many as the
+// limit allows. What cannot be had is asked for when it is needed.
+func (p *pool) open(ctx context.Context, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed && p.live < min(n, p.limit) {
+		p.live++
+		go func() {
+			s, err := p.dial(ctx)
+			if err != nil {
+				p.dialFailed(ctx, err)
+				return
+			}
+			p.letIn()
+			p.release(s)
+		}()
+	}
+}
+
 // grow lifts the limit by one when it is time. p.mu is held.
 func (p *pool) grow() {
 	if p.limit < p.most && p.live >= p.limit && !p.growAt.IsZero() && !time.Now().Before(p.growAt) {

@@ -228,3 +228,49 @@ func TestCloseDoesNotWaitForASilentServer(t *testing.T) {
 		t.Errorf("list after close: %v", err)
 	}
 }
+
+func TestConnectionsAreOpenedAheadAsFarAsTheServerLetsThem(t *testing.T) {
+	for name, refuse := range map[string]int{"all": 0, "one refused": 3} {
+		t.Run(name, func(t *testing.T) {
+			server := startFake(t, fakeGreeting, func(n int, line string) []string {
+				if refuse != 0 && n >= refuse && strings.HasPrefix(line, "AUTHENTICATE") {
+					return []string{"NO [LIMIT] too many connections"}
+				}
+				return nil
+			})
+			opts := options(t, server.addr, "user")
+			opts.Connections = 3
+			a := open(t, opts)
+			a.Prepare(t.Context(), 3)
+			deadline := time.Now().Add(10 * time.Second)
+			for server.count("AUTHENTICATE") < 3 && time.Now().Before(deadline) {
+				time.Sleep(time.Millisecond)
+			}
+			var callers sync.WaitGroup
+			for range 3 {
+				callers.Go(func() {
+					if _, err := a.List(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			callers.Wait()
+			// One that is let in after another was refused has one more tried.
+			logins := server.count("AUTHENTICATE")
+			if logins != 3 && (refuse == 0 || logins != 4) {
+				t.Errorf("%d logins", logins)
+			}
+			a.Prepare(t.Context(), 2)
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+			a.Prepare(t.Context(), 4) // nothing is opened any more
+			if _, err := a.List(t.Context()); err == nil {
+				t.Error("closed, and it lists")
+			}
+			if n := server.count("AUTHENTICATE"); n != logins {
+				t.Errorf("%d logins after the end", n)
+			}
+		})
+	}
+}
