@@ -24,6 +24,9 @@ type listing struct {
 	fresh map[string]file
 	// letters says which of a to z are in file names; bit 0 is a.
 	letters uint32
+	// common are the combinations of letters that a reading without keeping
+	// found; nil: not read, or there are too many.
+	common []string
 }
 
 const (
@@ -268,8 +271,8 @@ var likelyLetters = [...]string{"S", "", "RS", "FS", "F", "FRS", "ST", "T", "PS"
 
 // guess looks for a key's file under the names that it most likely has: a few
 // messages are found like this while the listing of a large folder would have
-// just begun.
-func (f *folder) guess(key string) (file, bool) {
+// just begun. common are further letters, or nil.
+func (f *folder) guess(key string, common []string) (file, bool) {
 	isThere := func(one file) bool {
 		info, err := f.root.Lstat(one.sub() + "/" + one.name)
 		return err == nil && info.Mode().IsRegular()
@@ -282,8 +285,17 @@ func (f *folder) guess(key string) (file, bool) {
 			return one, true
 		}
 	}
-	one := newFile(key, true)
-	return one, isThere(one)
+	for _, letters := range common {
+		if one := newFile(messageName(key, letters, ""), false); isThere(one) {
+			return one, true
+		}
+	}
+	for _, inNew := range []bool{true, false} { // in cur, too, others leave names without letters
+		if one := newFile(key, inNew); isThere(one) {
+			return one, true
+		}
+	}
+	return file{}, false
 }
 
 // find returns the file of a key. again says that the file that find named
@@ -300,7 +312,7 @@ func (s *Store) find(ctx context.Context, f *folder, key mailbox.Key, again bool
 		if one, ok := l.fresh[string(key)]; ok {
 			return one, nil
 		}
-		if one, ok := f.guess(string(key)); ok && l.files == nil {
+		if one, ok := f.guess(string(key), l.common); ok && l.files == nil {
 			return one, nil
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"mailferry/syncer/mailbox"
@@ -30,37 +33,77 @@ func (s *Store) Tally(ctx context.Context, name mailbox.Name) (mailbox.Tally, ma
 func (s *Store) tally(ctx context.Context, f *folder) (mailbox.Tally, mailbox.Stamp, error) {
 	const tries = 3
 	for try := 1; ; try++ {
-		start := time.Now() // the system's clock, which makes the mtimes
-		before, err := f.stamp()
-		if err != nil {
-			return mailbox.Tally{}, before, err
-		}
-		isQuiet := start.UnixNano()-max(before.Cur, before.New, before.Keywords) > int64(granularity)
-		if isQuiet {
-			tally, err := s.addUp(ctx, f)
-			if err != nil {
-				return mailbox.Tally{}, before, err
-			}
-			if after, err := f.stamp(); err != nil || after == before {
-				return tally, before, err
-			}
+		var tally mailbox.Tally
+		stamp, isQuiet, err := s.whileQuiet(f, func() (err error) {
+			tally, err = s.addUp(ctx, f)
+			return err
+		})
+		if err != nil || isQuiet {
+			return tally, stamp, err
 		}
 		if try == tries {
-			return mailbox.Tally{}, before, mailbox.ErrIncomplete
+			return mailbox.Tally{}, stamp, mailbox.ErrIncomplete
 		}
 		select {
 		case <-ctx.Done():
-			return mailbox.Tally{}, before, ctx.Err()
+			return mailbox.Tally{}, stamp, ctx.Err()
 		case <-time.After(granularity):
 		}
 	}
 }
 
+// whileQuiet reports whether the folder stood still while it was read, and with
+// which stamp: nothing was read if it is not at rest to begin with.
+func (s *Store) whileQuiet(f *folder, read func() error) (mailbox.Stamp, bool, error) {
+	start := time.Now() // the system's clock, which makes the mtimes
+	before, err := f.stamp()
+	if err != nil || start.UnixNano()-max(before.Cur, before.New, before.Keywords) <= int64(granularity) {
+		return before, false, err
+	}
+	if err := read(); err != nil {
+		return before, false, err
+	}
+	after, err := f.stamp()
+	return before, err == nil && after == before, err
+}
+
 func (s *Store) addUp(ctx context.Context, f *folder) (mailbox.Tally, error) {
 	var tally mailbox.Tally
+	err := s.eachFile(ctx, f, func(file mailbox.LocalFile) error {
+		tally.Add(file.Key, file.Flags)
+		return nil
+	})
+	return tally, err
+}
+
+// Each hands over what List would return, in no order, and keeps none of it.
+// The key is each's only until it returns. mailbox.ErrIncomplete if the folder
+// changed shortly before or meanwhile: then what was handed over may lack names
+// or have some twice.
+func (s *Store) Each(ctx context.Context, name mailbox.Name, each func(mailbox.LocalFile) error) error {
+	f, err := s.openFolder(name)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	_, isQuiet, err := s.whileQuiet(f, func() error { return s.eachFile(ctx, f, each) })
+	if err == nil && !isQuiet {
+		err = mailbox.ErrIncomplete
+	}
+	if err != nil {
+		return fmt.Errorf("read folder %s: %w", name, err)
+	}
+	return nil
+}
+
+// maxLetters bounds how many combinations of letters are remembered.
+const maxLetters = 100
+
+// eachFile hands over the files in a folder as a plain reading finds them.
+func (s *Store) eachFile(ctx context.Context, f *folder, each func(mailbox.LocalFile) error) error {
 	table, _, err := f.table()
 	if err != nil {
-		return tally, err
+		return err
 	}
 	known := map[string]mailbox.Flags{}
 	for _, sub := range []string{"new", "cur"} {
@@ -70,16 +113,24 @@ func (s *Store) addUp(ctx context.Context, f *folder) (mailbox.Tally, error) {
 			flags, seen := known[letters]
 			if !seen {
 				flags = table.flags(letters)
-				known[letters] = flags
+				known[strings.Clone(letters)] = flags
 			}
-			tally.Add(mailbox.Key(one.keyText()), flags)
+			if err := each(mailbox.LocalFile{Key: mailbox.Key(one.keyText()), Flags: flags}); err != nil {
+				return err
+			}
 			return ctx.Err()
 		})
 		if err != nil {
-			return tally, err
+			return err
 		}
 	}
-	return tally, nil
+	l := s.listingOf(f.name)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.common = nil; len(known) <= maxLetters {
+		l.common = slices.Sorted(maps.Keys(known))
+	}
+	return nil
 }
 
 // eachName hands over the names of the messages in cur or new, a piece of the

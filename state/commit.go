@@ -49,7 +49,12 @@ func (s *Store) writeCommit(ctx context.Context, r *root, commit mailbox.Commit,
 		return false, err
 	}
 	before := k
-	w := linkWriter{store: s, root: r, known: &k, flags: newFlagTexts()}
+	w := linkWriter{store: s, root: r, known: &k, flags: newFlagTexts(), waiting: map[int]bool{}}
+	if commit.Unnumber {
+		if err := w.unnumber(ctx); err != nil {
+			return false, err
+		}
+	}
 	if err := w.takeOut(ctx, commit, ids); err != nil {
 		return false, err
 	}

@@ -168,9 +168,11 @@ func (s *Store) scanAll(ctx context.Context, id mailbox.ID, each func(*mailbox.L
 // beside "uid > 0", which the index cannot do without, SQLite would not use it
 // and begin each lookup at the first UID.
 const (
-	allLinks = " WHERE mailbox = ?"
-	oddLinks = " INDEXED BY links_odd WHERE mailbox = ? AND (kind <> 0 OR uid = 0)"
-	linksTo  = " INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 AND uid <= ? ORDER BY uid DESC"
+	allLinks   = " WHERE mailbox = ?"
+	linksAfter = " WHERE mailbox = ? AND id > ? ORDER BY id LIMIT ?"
+	oddLinks   = " INDEXED BY links_odd WHERE mailbox = ? AND (kind <> 0 OR uid = 0)"
+	namedLink  = " WHERE mailbox = ? AND id = ?"
+	linksTo    = " INDEXED BY links_by_uid WHERE mailbox = ? AND uid > 0 AND uid <= ? ORDER BY uid DESC"
 )
 
 // errBelow ends the reading of a range.
@@ -216,6 +218,13 @@ func (s *Store) scanSome(ctx context.Context, id mailbox.ID, some mailbox.Some, 
 		}
 		seen.From = some.From
 	}
+	for _, link := range some.IDs {
+		err := s.scan(ctx, namedLink, []any{int64(id), int64(link)}, func(l *mailbox.Link, _ uint64) error { return give(l, l.ID == link) })
+		if err != nil {
+			return err
+		}
+	}
+	seen.IDs = some.IDs
 	for _, r := range some.UIDs {
 		if err := between(r.First, r.Last); err != nil {
 			return err
@@ -226,16 +235,24 @@ func (s *Store) scanSome(ctx context.Context, id mailbox.ID, some mailbox.Some, 
 
 // scan hands over the links of a query, each with its checksum, which is right.
 func (s *Store) scan(ctx context.Context, from string, args []any, each func(link *mailbox.Link, sum uint64) error) error {
+	return s.scanRows(ctx, from, args, func(link *mailbox.Link, row []any) error {
+		sum, _ := row[len(row)-1].(int64)
+		return each(link, uint64(sum))
+	})
+}
+
+// scanRows hands over the links of a query, each with its row.
+func (s *Store) scanRows(ctx context.Context, from string, args []any, each func(link *mailbox.Link, row []any) error) error {
 	flags := newFlagTexts()
 	var check checksum
 	var link mailbox.Link
 	return s.rows(ctx, "SELECT "+linkColumns+" FROM links"+from, args, func(row []any) error {
-		sum, ok := check.verify(row)
+		_, ok := check.verify(row)
 		if !ok {
 			return damaged("the checksum of a link does not match")
 		}
 		link = readLink(row, flags)
-		return each(&link, sum)
+		return each(&link, row)
 	})
 }
 

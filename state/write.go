@@ -16,6 +16,9 @@ type linkWriter struct {
 	known *known
 	flags flagTexts
 	check checksum
+	// waiting are links, by their place in the commit, that had no UID and get
+	// one once those that give up theirs have done so.
+	waiting map[int]bool
 }
 
 // Where columns of a link are in its row.
@@ -30,8 +33,9 @@ const (
 var columnNames = strings.Fields(strings.ReplaceAll(linkColumns, ",", " "))
 
 // takeOut deletes the links that go, and changes in place those that keep their
-// UID or give it up. Others are deleted and put anew, as two links may exchange
-// theirs: it sets the ids only of those that need not be put.
+// UID or give it up. Those that had none wait. Others are deleted and put anew,
+// as two links may exchange theirs: it sets the ids only of those that need not
+// be put.
 func (w *linkWriter) takeOut(ctx context.Context, commit mailbox.Commit, ids []mailbox.LinkID) error {
 	for _, id := range commit.Forget {
 		old, err := w.read(ctx, id)
@@ -52,6 +56,8 @@ func (w *linkWriter) takeOut(ctx context.Context, commit mailbox.Commit, ids []m
 		case l.UID == 0 || old[uidColumn] == int64(l.UID):
 			ids[i] = l.ID
 			err = w.update(ctx, l, old)
+		case old[uidColumn] == int64(0):
+			w.waiting[i] = true
 		default:
 			err = w.delete(ctx, l.ID, old)
 		}
@@ -116,10 +122,44 @@ func isSame(a, b any) bool {
 	return a == b
 }
 
-// putIn inserts the links that takeOut left.
+// unnumber takes the UIDs from all links, some at a time: each has a checksum.
+func (w *linkWriter) unnumber(ctx context.Context) error {
+	const atOnce = 500
+	for last := mailbox.LinkID(0); ; {
+		var links []mailbox.Link
+		var olds [][]any
+		err := w.store.scanRows(ctx, linksAfter, []any{int64(w.known.ID), int64(last), int64(atOnce)}, func(link *mailbox.Link, row []any) error {
+			links, olds = append(links, *link), append(olds, slices.Clone(row))
+			return nil
+		})
+		if err != nil || len(links) == 0 {
+			return err
+		}
+		for i := range links {
+			last = links[i].ID
+			links[i].Unnumber()
+			if err := w.update(ctx, &links[i], olds[i]); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// putIn inserts the links that takeOut left, and changes those that wait.
 func (w *linkWriter) putIn(ctx context.Context, put []*mailbox.Link, ids []mailbox.LinkID) error {
 	for i, l := range put {
 		if ids[i] != 0 {
+			continue
+		}
+		if w.waiting[i] {
+			old, err := w.read(ctx, l.ID)
+			if err == nil {
+				err = w.update(ctx, l, old)
+			}
+			if err != nil {
+				return err
+			}
+			ids[i] = l.ID
 			continue
 		}
 		stored := *l

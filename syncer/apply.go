@@ -150,7 +150,7 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 	known := &b.base.Known
 	hasRemote, hasLocal := known.HasRemote || !b.remote.Missing, known.HasLocal || !b.local.Missing
 	isFirst := !known.HasRemote && !b.remote.Missing || !known.HasLocal && !b.local.Missing
-	isFirst = isFirst || b.plan.Renumbered || b.plan.Anew ||
+	isFirst = isFirst || b.plan.Renumbered || b.mustUnnumber || b.plan.Anew ||
 		known.Links == 0 && !b.remote.Missing && known.Remote.UIDValidity != b.remote.Status.UIDValidity
 	if len(b.plan.Put) == 0 && len(b.plan.Forget) == 0 && !isFirst {
 		return nil
@@ -158,7 +158,7 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 	if err := r.persist(ctx, b); err != nil {
 		return err
 	}
-	commit := mailbox.Commit{Mailbox: known.ID, Put: b.plan.Put, Forget: b.plan.Forget}
+	commit := mailbox.Commit{Mailbox: known.ID, Unnumber: b.mustUnnumber, Put: b.plan.Put, Forget: b.plan.Forget}
 	if isFirst {
 		// Only the UIDVALIDITY: everything else is for the checkpoint.
 		commit.Checkpoint = &mailbox.Checkpoint{
@@ -168,7 +168,9 @@ func (r *run) writeBooks(ctx context.Context, b *box) error {
 		known.Remote, known.Local = commit.Checkpoint.Remote, mailbox.Stamp{}
 		known.HasRemote, known.HasLocal = hasRemote, hasLocal
 	}
-	return r.commit(ctx, commit)
+	err := r.commit(ctx, commit)
+	b.mustUnnumber = b.mustUnnumber && err != nil
+	return err
 }
 
 // persist makes the files durable that the state is about to be told of: a

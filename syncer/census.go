@@ -61,7 +61,7 @@ type box struct {
 
 	// odd, files and newKeys are what the snapshots are made of: links that no
 	// plan leaves out, the folder's listing, and what of it the base lacks.
-	odd     []mailbox.Link
+	odd     oddLinks
 	files   []mailbox.LocalFile
 	newKeys []mailbox.Key
 	// keepsAll: nothing is left out of the snapshots. unaccounted: base and
@@ -72,6 +72,17 @@ type box struct {
 	// rounds, and window what the round at hand takes of that.
 	limit        int
 	rest, window mailbox.UIDSet
+	// pool has what is matched in parts, of which part is the one at hand.
+	// It has either files that the base does not know or links without UIDs.
+	pool      *plan.Pool
+	part      plan.Part
+	isOfFiles bool
+	// former is the UIDValidity that the links' UIDs belonged to, if the server
+	// numbered anew; mustUnnumber, that the state still has them. Of the
+	// messages toMatch so many were matched.
+	former           *mailbox.UIDValidity
+	mustUnnumber     bool
+	toMatch, matched int
 	// unsettled, localUnsettled and wrote keep what earlier rounds' plans said.
 	unsettled, localUnsettled, wrote bool
 

@@ -34,7 +34,7 @@ func reliable(known []mailbox.Copy, boxes []*box) []mailbox.Copy {
 	changed := map[mailbox.Name]bool{}
 	for _, b := range boxes {
 		old := b.base.Known
-		if b.formerly != "" || old.Name != b.name || b.remote.Missing || b.plan.Renumbered ||
+		if b.formerly != "" || old.Name != b.name || b.remote.Missing || b.plan.Renumbered || b.former != nil ||
 			b.remote.Status.UIDValidity != old.Remote.UIDValidity {
 			changed[b.name], changed[b.formerly], changed[old.Name] = true, true, true
 		}

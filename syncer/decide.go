@@ -58,7 +58,7 @@ func (r *run) decideBox(ctx context.Context, b *box) error {
 	}
 	// The plan says it all from here on: what it was made of may go.
 	b.base.Links, b.remote.Messages, b.local.Messages, b.local.Alike = nil, nil, nil, nil
-	b.odd, b.files, b.newKeys = nil, nil, nil
+	b.odd, b.files, b.newKeys = oddLinks{}, nil, nil
 	r.tellPlan(b)
 	return nil
 }
@@ -87,9 +87,16 @@ func (r *run) tellPlan(b *box) {
 	r.tellUndated(b)
 	r.tellDropped(b)
 	if b.plan.Renumbered {
-		r.tally.notice(b.name, fmt.Sprintf("the server renumbered its messages (UIDVALIDITY %d -> %d); %d of %d recognised by content, nothing deleted",
-			b.base.Known.Remote.UIDValidity, b.remote.Status.UIDValidity, b.plan.Matched, b.plan.Known))
+		r.tellRenumbered(b, b.base.Known.Remote.UIDValidity, b.plan.Matched, b.plan.Known)
 	}
+	if b.matched += b.plan.Matched; b.former != nil && b.pool != nil && b.pool.IsDone() {
+		r.tellRenumbered(b, *b.former, b.matched, b.toMatch)
+	}
+}
+
+func (r *run) tellRenumbered(b *box, former mailbox.UIDValidity, matched, known int) {
+	r.tally.notice(b.name, fmt.Sprintf("the server renumbered its messages (UIDVALIDITY %d -> %d); %d of %d recognised by content, nothing deleted",
+		former, b.remote.Status.UIDValidity, matched, known))
 }
 
 // suspicious is how many deletions nobody wonders about, as for the guards.

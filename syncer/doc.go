@@ -11,6 +11,8 @@
 //	glance.go    many of them in one turn
 //	window.go    of many new messages a window at a time: the others wait, named,
 //	             until it is decided and carried out
+//	pool.go      of a large mailbox that was numbered anew, or whose state was
+//	             lost, a part at a time is matched by content
 //	rename.go    mailboxes under a new name are recognised
 //	             (package plan decides, mailbox by mailbox)
 //	apply.go     mailboxes are made,

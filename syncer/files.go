@@ -18,8 +18,7 @@ func (r *run) observeLocal(ctx context.Context, b *box) error {
 		return nil
 	}
 	known := b.base.Known
-	isPending := func(link mailbox.Link) bool { return link.Kind == mailbox.PendingDownload }
-	if hasPending := slices.ContainsFunc(b.odd, isPending); !hasPending && b.localSame {
+	if hasPending := b.odd.downloads > 0; !hasPending && b.localSame {
 		b.local.Unchanged, b.local.Stamp = true, known.Local
 		return nil
 	} else if !hasPending && known.HasLocal {
@@ -32,6 +31,15 @@ func (r *run) observeLocal(ctx context.Context, b *box) error {
 			return err
 		}
 	}
+	if r.mayPoolFiles(b) {
+		if done, err := r.poolFiles(ctx, b); done || err != nil {
+			return err
+		}
+	}
+	return r.listFiles(ctx, b)
+}
+
+func (r *run) listFiles(ctx context.Context, b *box) error {
 	files, stamp, err := r.Local.List(ctx, b.name)
 	b.files, b.local.Stamp = files, stamp
 	return err
@@ -66,22 +74,31 @@ func (r *run) inspectNew(ctx context.Context, b *box) error {
 		if !found {
 			continue
 		}
-		content, date, err := r.Local.Inspect(ctx, b.name, key)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, mailbox.ErrNotFound):
-			unreadable[key] = true
-		case err != nil:
-			unreadable[key] = true
-			b.halted = true
-			r.tally.trouble(b.name, fmt.Errorf("file %s: %w", key, err))
-		default:
-			b.local.Messages[i].Content, b.local.Messages[i].Date = content, date
+		isThere, err := r.inspectFile(ctx, b, &b.local.Messages[i])
+		if err != nil {
+			return err
 		}
+		unreadable[key] = !isThere
 	}
 	b.local.Messages = slices.DeleteFunc(b.local.Messages, func(m mailbox.LocalMessage) bool { return unreadable[m.Key] })
 	return nil
+}
+
+// inspectFile reads a file, unless it is gone or cannot be read.
+func (r *run) inspectFile(ctx context.Context, b *box, file *mailbox.LocalMessage) (bool, error) {
+	content, date, err := r.Local.Inspect(ctx, b.name, file.Key)
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case errors.Is(err, mailbox.ErrNotFound):
+		return false, nil
+	case err != nil:
+		b.halted = true
+		r.tally.trouble(b.name, fmt.Errorf("file %s: %w", file.Key, err))
+		return false, nil
+	}
+	file.Content, file.Date = content, date
+	return true, nil
 }
 
 // wantsNewFiles reports whether files that the base does not know matter: to

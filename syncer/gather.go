@@ -8,10 +8,21 @@ import (
 	"mailferry/syncer/plan"
 )
 
-// readOddLinks reads the links that are never left out of a plan, and those
-// that the checkpoint does not know.
+// oddLinks is what matters beforehand of the links that no plan leaves out, and
+// of those that the checkpoint does not know.
+type oddLinks struct {
+	// beyond counts those that are no message below the checkpoint's UIDNext,
+	// loose those without a UID.
+	beyond, loose int
+	// downloads and uploads are pending.
+	downloads, uploads int
+	// claimed are the UIDs that uploads were told and no listing has confirmed.
+	claimed []mailbox.UID
+}
+
 func (r *run) readOddLinks(ctx context.Context, b *box) error {
 	known := b.base.Known
+	b.odd = oddLinks{}
 	if known.ID == 0 {
 		return nil
 	}
@@ -19,11 +30,28 @@ func (r *run) readOddLinks(ctx context.Context, b *box) error {
 	if known.Remote.UIDNext > 1 {
 		some.From = known.Remote.UIDNext
 	}
-	b.odd = nil
 	return r.scan(ctx, known.ID, some, func(link *mailbox.Link) error {
-		b.odd = append(b.odd, *link)
+		b.odd.add(link, known.Remote.UIDNext)
 		return nil
 	})
+}
+
+func (o *oddLinks) add(link *mailbox.Link, next mailbox.UID) {
+	if link.UID == 0 || link.UID >= next || link.Kind == mailbox.PendingUpload {
+		o.beyond++
+	}
+	if link.UID == 0 {
+		o.loose++
+	}
+	switch link.Kind {
+	case mailbox.PendingDownload:
+		o.downloads++
+	case mailbox.PendingUpload:
+		o.uploads++
+		if link.UID != 0 {
+			o.claimed = append(o.claimed, link.UID)
+		}
+	}
 }
 
 func (r *run) scan(ctx context.Context, id mailbox.ID, some mailbox.Some, each func(*mailbox.Link) error) error {
@@ -35,14 +63,7 @@ func (r *run) scan(ctx context.Context, id mailbox.ID, some mailbox.Some, each f
 
 // since says what the base knows, of which readOddLinks has read the rest.
 func (b *box) since() mailbox.Since {
-	since := mailbox.Since{Remote: b.base.Known.Remote, Below: b.base.Known.Links}
-	for i := range b.odd {
-		link := &b.odd[i]
-		if link.UID == 0 || link.UID >= since.Remote.UIDNext || link.Kind == mailbox.PendingUpload {
-			since.Below--
-		}
-	}
-	return since
+	return mailbox.Since{Remote: b.base.Known.Remote, Below: b.base.Known.Links - b.odd.beyond}
 }
 
 // gather reads the links that matter for what both sides show, and leaves out
@@ -51,7 +72,7 @@ func (r *run) gather(ctx context.Context, b *box) error {
 	local := b.local
 	local.Messages = nil
 	sieve := plan.NewSieve(b.base.Known, local, b.files, b.remote, r.Policy)
-	sieve.Claimed(b.claimed())
+	sieve.Claimed(mailbox.UIDs(b.odd.claimed...))
 	if b.keepsAll {
 		sieve.KeepAll()
 	}
@@ -82,17 +103,6 @@ func (r *run) gather(ctx context.Context, b *box) error {
 	b.newKeys = sieve.NewKeys()
 	b.base, b.local, b.remote = sieve.Base(), sieve.Local(), sieve.Remote()
 	return nil
-}
-
-// claimed are the UIDs that uploads were told and no listing has confirmed.
-func (b *box) claimed() mailbox.UIDSet {
-	var uids []mailbox.UID
-	for i := range b.odd {
-		if link := &b.odd[i]; link.Kind == mailbox.PendingUpload && link.UID != 0 {
-			uids = append(uids, link.UID)
-		}
-	}
-	return mailbox.UIDs(uids...)
 }
 
 // mayPush reports whether the disk has anything that the base does not know.

@@ -147,7 +147,7 @@ func (w *world) options() syncer.Options {
 	return syncer.Options{
 		Calm:   time.Millisecond,
 		Policy: policy, Remote: w.model, Glances: w.glances(), RemoteMessages: w.model, RemoteMailboxes: w.model,
-		Local: w.disk, LocalDelivery: w.disk, LocalMessages: w.disk, LocalFolders: w.disk,
+		Local: w.disk, LocalDelivery: w.disk, LocalMessages: w.disk, LocalFolders: w.disk, LocalStream: w.disk,
 		Base: w.state, Marks: w.state, LocalCopies: w.disk, Copies: w.state, Connections: 1 + w.random.IntN(3), Recover: true, Window: w.window(),
 		Reporter: trail{w}, Now: time.Now,
 	}

@@ -117,6 +117,9 @@ func (r *run) lookAndGather(ctx context.Context, b *box, since mailbox.Since) er
 		if err := r.look(ctx, b, since); err != nil {
 			return err
 		}
+		if isPooled, err := r.poolRest(ctx, b); isPooled || err != nil {
+			return err
+		}
 		if err := r.gather(ctx, b); err != nil {
 			return err
 		}

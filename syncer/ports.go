@@ -103,6 +103,14 @@ type Local interface {
 	Open(ctx context.Context, name mailbox.Name, key mailbox.Key) (io.ReadCloser, error)
 }
 
+// LocalStream reads folders that are too large to be listed.
+type LocalStream interface {
+	// Each hands over what List would return, in no order, keeping none of it.
+	// ErrIncomplete, perhaps only at the end, if the folder is not at rest: then
+	// what was handed over proves nothing.
+	Each(ctx context.Context, name mailbox.Name, each func(mailbox.LocalFile) error) error
+}
+
 // LocalDelivery brings new messages into a Maildir tree.
 type LocalDelivery interface {
 	// Receive writes a message of size octets, or of UnknownSize, to the
@@ -176,6 +184,18 @@ type Base interface {
 	// Commit writes all of commits in one transaction; when it returns, it is
 	// durable.
 	Commit(ctx context.Context, commits ...mailbox.Commit) error
+}
+
+// Scratch is where a run puts down what it found on disk and cannot hold in
+// memory. It is the run's own and goes with it. Its methods may be called from
+// several goroutines.
+type Scratch interface {
+	// Put keeps a message and returns where. An error means that there is no
+	// room for more; what was put before is still there.
+	Put(message mailbox.LocalMessage) (place uint32, err error)
+	// Get returns the message of a place.
+	Get(place uint32) (mailbox.LocalMessage, error)
+	Close() error
 }
 
 // Marks is what a store remembers of contents for good, beside the state and

@@ -38,6 +38,10 @@ type Options struct {
 	// only copies are recognised that would travel in the same run.
 	LocalCopies LocalCopies
 	Copies      Copies
+	// Scratch makes a Scratch when one is first needed; nil: memory is used.
+	Scratch func() (Scratch, error)
+	// LocalStream may be nil: then folders are listed, however large they are.
+	LocalStream LocalStream
 	// Selects says which mailboxes take part; nil: all.
 	Selects func(mailbox.Name) bool
 	// Sends says which of the uploads are wanted; nil: all.
@@ -105,6 +109,9 @@ func Run(ctx context.Context, opts Options) (Summary, error) {
 	}
 	r := &run{Options: opts, tally: tally{reporter: opts.Reporter}}
 	err := r.straight(ctx)
+	if closing := r.pad.close(); closing != nil {
+		r.Log.Warn("temporary file not closed", "error", closing)
+	}
 	summary := r.tally.summary()
 	summary.Traffic = opts.Remote.Traffic()
 	return summary, err
@@ -117,6 +124,7 @@ type run struct {
 	silence silence
 	// settling writes down what an archive's server let go.
 	settling errgroup.Group
+	pad      scratchpad
 }
 
 // straight is the whole run in a straight line.

@@ -46,7 +46,7 @@ func (r *run) settleGroup(ctx context.Context, group []*box) error {
 // needsLook reports whether settle looks at the server once more.
 func (b *box) needsLook() bool {
 	switch {
-	case !b.rest.IsEmpty():
+	case b.isWaiting():
 		return false
 	case b.halted || !b.plan.Settled:
 		return !b.appended.IsEmpty() || len(b.accepted) > 0
@@ -62,7 +62,7 @@ func (b *box) needsLook() bool {
 // was confirmed would be taken for one that never arrived.
 func (r *run) settle(ctx context.Context, b *box) (mailbox.Commit, error) {
 	var commit mailbox.Commit
-	if !b.rest.IsEmpty() {
+	if b.isWaiting() {
 		return commit, nil
 	}
 	if b.halted || !b.plan.Settled {

@@ -30,10 +30,9 @@ func (r *run) setLimits(boxes []*box) {
 		if b.isOut || b.remote.Missing || b.remoteSame || b.local.Missing && !r.isFresh(b) {
 			continue
 		}
-		isCounted := b.listed != nil && b.listed.Status != nil
-		fresh := left
+		isCounted, fresh := b.isCounted(), left
 		if isCounted {
-			fresh = max(int(b.listed.Status.Messages)-b.base.Known.Links, 0)
+			fresh = b.fresh()
 		}
 		switch {
 		case isCounted && fresh <= left:
@@ -44,6 +43,19 @@ func (r *run) setLimits(boxes []*box) {
 		}
 		left -= min(fresh, left)
 	}
+}
+
+// isCounted reports whether the listing told how many messages there are.
+func (b *box) isCounted() bool { return b.listed != nil && b.listed.Status != nil }
+
+// fresh is how many messages of a mailbox whose messages are counted may be
+// new: all, where no checkpoint tells which UIDs are not.
+func (b *box) fresh() int {
+	status, known := b.listed.Status, b.base.Known
+	if known.Remote.UIDNext <= 1 || known.Remote.UIDValidity != status.UIDValidity {
+		return int(status.Messages)
+	}
+	return max(int(status.Messages)-known.Links, 0)
 }
 
 // isFresh reports whether a mailbox is about to be made on disk, whatever is in
@@ -66,6 +78,8 @@ func (r *run) mayWait(b *box) bool {
 		switch {
 		case link.UID == 0, link.Kind == mailbox.PendingUpload:
 			return false
+		case link.Kind == mailbox.PendingExpunge && b.row(link.UID) == nil:
+			return false // perhaps it is merely marked, by us: the row tells
 		case !link.IsOdd() && b.row(link.UID) == nil:
 			return false
 		}
@@ -79,34 +93,61 @@ func (r *run) unfinished(boxes []*box) []*box {
 	left := r.Window
 	var list []*box
 	for _, b := range boxes {
-		if b.isOut || b.isElsewhere || b.rest.IsEmpty() || left == 0 {
+		if b.isOut || b.isElsewhere || !b.isWaiting() || left <= 0 {
 			continue
 		}
-		b.window, b.rest = b.rest.First(left)
-		left -= b.window.Len()
+		b.part, b.window = plan.Part{}, nil
+		if b.pool != nil && !b.pool.IsDone() {
+			b.part = b.pool.Next(min(left, r.partSize()))
+			left -= b.part.Len()
+		} else {
+			b.pool = nil
+			b.window, b.rest = b.rest.First(left)
+			left -= b.window.Len()
+		}
 		list = append(list, b)
 	}
 	return list
 }
 
+// partSize is how many messages are matched together: several times as much is
+// kept of each as of one that is only new.
+func (r *run) partSize() int { return max(r.Window/4, 1) }
+
+// isWaiting reports whether the mailbox has messages left for later rounds.
+func (b *box) isWaiting() bool { return b.pool != nil && !b.pool.IsDone() || !b.rest.IsEmpty() }
+
 // observeRest looks at the messages that come next in each mailbox.
 func (r *run) observeRest(ctx context.Context, boxes []*box) error {
-	return r.each(ctx, boxes, r.observeWindow)
+	return r.each(ctx, boxes, func(ctx context.Context, b *box) error {
+		b.unsettled = b.unsettled || !b.plan.Settled
+		b.localUnsettled = b.localUnsettled || !b.plan.LocalSettled
+		b.wrote = b.wrote || len(b.writes()) > 0
+		b.plan, b.prepared, b.unready = plan.Plan{}, sync.Once{}, nil
+		if b.part.Len() > 0 {
+			return r.observePart(ctx, b)
+		}
+		return r.observeWindow(ctx, b)
+	})
 }
 
-func (r *run) observeWindow(ctx context.Context, b *box) error {
-	b.unsettled = b.unsettled || !b.plan.Settled
-	b.localUnsettled = b.localUnsettled || !b.plan.LocalSettled
-	b.wrote = b.wrote || len(b.writes()) > 0
-	b.plan, b.prepared, b.unready = plan.Plan{}, sync.Once{}, nil
-	first := b.remote.Observation
-	validity := mailbox.Status{UIDValidity: first.Status.UIDValidity}
-	if err := r.look(ctx, b, mailbox.Since{Remote: validity, Only: b.window}); err != nil {
+// lookAt describes some messages of a mailbox that was looked at before.
+func (r *run) lookAt(ctx context.Context, b *box, uids mailbox.UIDSet) error {
+	validity := mailbox.Status{UIDValidity: b.remote.Status.UIDValidity}
+	if err := r.look(ctx, b, mailbox.Since{Remote: validity, Only: uids}); err != nil {
 		return err
 	}
 	if !b.remote.Complete {
 		b.unsettled = true
 		r.tally.trouble(b.name, fmt.Errorf("%w: nothing is deleted because of it", mailbox.ErrIncomplete))
+	}
+	return nil
+}
+
+func (r *run) observeWindow(ctx context.Context, b *box) error {
+	first := b.remote.Observation
+	if err := r.lookAt(ctx, b, b.window); err != nil {
+		return err
 	}
 	// The checkpoint will be what the first look saw: what came or changed
 	// since then is the next run's. What went meanwhile is decided then, too.
@@ -114,7 +155,7 @@ func (r *run) observeWindow(ctx context.Context, b *box) error {
 	b.remote.Observation = first
 	b.local = plan.Local{Unchanged: true, Stamp: b.local.Stamp}
 	sieve := plan.NewSieve(b.base.Known, b.local, nil, b.remote, r.Policy)
-	if id := b.base.Known.ID; id != 0 {
+	if id := b.base.Known.ID; id != 0 && b.former == nil { // else no UID of the base means these
 		take := func(link *mailbox.Link) error {
 			sieve.Take(link)
 			return nil

@@ -20,13 +20,16 @@ import (
 // first backup of BENCH_VAST messages (100,000), a run in which nothing
 // changed, and one each after the state was lost and after the server gave the
 // messages other UIDs. CPU and memory are the program's own; the server makes
-// messages up. BENCH_DIR says where.
+// messages up. BENCH_DIR says where; BENCH_ESEARCH=no has the server name all UIDs.
 func BenchmarkVast(b *testing.B) {
 	messages, err := strconv.Atoi(cmp.Or(os.Getenv("BENCH_VAST"), "100000"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	server := synctest.Vast(b, messages, 0)
+	if os.Getenv("BENCH_ESEARCH") == "no" {
+		server.ForgetESearch()
+	}
 	store := benchStore(b)
 	for _, run := range []struct {
 		name string

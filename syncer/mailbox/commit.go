@@ -3,6 +3,9 @@ package mailbox
 // Commit is what one transaction writes to the state for one mailbox.
 type Commit struct {
 	Mailbox ID
+	// Unnumber takes the UIDs from all links first: the server numbered its
+	// messages anew. The Checkpoint tells with which UIDValidity.
+	Unnumber bool
 	// Put inserts links whose ID is 0, and sets it, and updates the others.
 	Put []*Link
 	// Forget removes links.

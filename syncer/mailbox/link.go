@@ -1,6 +1,9 @@
 package mailbox
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ID names a mailbox in the state; it survives renames. 0 is none.
 type ID int64
@@ -70,6 +73,16 @@ type Link struct {
 	Since UID
 }
 
+// Unnumber takes the UID from a link, because it means nothing any more. A
+// message that was being expunged is the archive's: whether it is still there
+// shows when it is matched by content. (RFC 9051, section 2.3.1.1)
+func (l *Link) Unnumber() {
+	if l.Kind == PendingExpunge {
+		l.Kind = KeptLocal
+	}
+	l.UID, l.Since = 0, min(l.Since, 1)
+}
+
 // Stamp tells whether a folder changed since it was listed: the modification
 // times of cur and new and of the keywords file, and when the listing began,
 // all in nanoseconds since 1970. The zero value never matches.
@@ -125,12 +138,14 @@ type Some struct {
 	// UIDs are asked for by name, and all from From on (0: none).
 	UIDs UIDSet
 	From UID
+	// IDs, in ascending order, are asked for by the state's own name.
+	IDs []LinkID
 	// Odd asks for the links that are not Linked or have no UID.
 	Odd bool
 }
 
 // IsAll reports whether all links are asked for.
-func (s Some) IsAll() bool { return s.UIDs.IsEmpty() && s.From == 0 && !s.Odd }
+func (s Some) IsAll() bool { return s.UIDs.IsEmpty() && s.From == 0 && len(s.IDs) == 0 && !s.Odd }
 
 // IsOdd reports whether a link is not of an ordinary message that both sides
 // have.
@@ -138,6 +153,9 @@ func (l *Link) IsOdd() bool { return l.Kind != Linked || l.UID == 0 }
 
 // Fits reports whether the link is asked for.
 func (s Some) Fits(l *Link) bool {
+	if _, isNamed := slices.BinarySearch(s.IDs, l.ID); isNamed {
+		return true
+	}
 	return s.IsAll() || s.Odd && l.IsOdd() || s.From != 0 && l.UID >= s.From || l.UID != 0 && s.UIDs.Contains(l.UID)
 }
 

@@ -137,7 +137,7 @@ func (m *maker) register(link *mailbox.Link) {
 			m.become(link, mailbox.Linked)
 		}
 	}
-	if link.Kind == mailbox.PendingExpunge {
+	if link.Kind == mailbox.PendingExpunge && !m.renumbered {
 		m.settleExpunge(link)
 	}
 	if link.Kind == mailbox.Linked {
@@ -148,7 +148,7 @@ func (m *maker) register(link *mailbox.Link) {
 		// Written even if nothing matches: the UIDVALIDITY in the state moves
 		// on, and an old UID must not be taken for a new one.
 		m.dirty[link] = true
-		link.UID, link.Since = 0, min(link.Since, 1)
+		link.Unnumber()
 	}
 }
 
@@ -169,11 +169,7 @@ func (m *maker) learnDate(link *mailbox.Link) {
 // again, or the user purges a server that cannot expunge single messages. The
 // mark is no news: on disk it would tell a mail reader to remove the only copy.
 func (m *maker) settleExpunge(link *mailbox.Link) {
-	side := Gone
-	if !m.renumbered {
-		side = m.remote.side(link, m.below)
-	}
-	switch side {
+	switch m.remote.side(link, m.below) {
 	case Gone:
 		link.UID = 0
 		m.become(link, mailbox.KeptLocal)
@@ -301,6 +297,9 @@ func (m *maker) candidates() []candidate {
 		if file := &m.local.Messages[i]; !m.files[file.Key] && !file.Content.Hash.IsZero() {
 			cands = append(cands, candidate{file: file, content: file.Content, date: file.Date})
 		}
+	}
+	if len(taken)+len(unseen) == 0 {
+		return cands
 	}
 	return slices.Concat(taken, cands, unseen)
 }

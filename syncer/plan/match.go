@@ -116,11 +116,12 @@ func pairUp(cands []candidate, rows []*mailbox.RemoteMessage) ([]match, Question
 		plausible := !row.HasSize || bySize[row.Size] || row.Date.Known && byDate[row.Date.Unix] ||
 			firstLost != 0 && row.UID >= firstLost
 		switch {
-		case !plausible:
-		case row.Header.IsZero():
-			q.Headers = q.Headers.Append(row.UID)
-		default:
+		case !row.Header.IsZero():
+			// Also one that fits nothing here: of two with one header, neither
+			// is known by its header alone.
 			groups[row.Header] = append(groups[row.Header], row)
+		case plausible:
+			q.Headers = q.Headers.Append(row.UID)
 		}
 	}
 	var matches []match

@@ -152,12 +152,7 @@ func (s *Sieve) HasStrangers() bool {
 }
 
 // Base returns what is left of the base.
-func (s *Sieve) Base() Base {
-	slices.SortFunc(s.links, func(a, b mailbox.Link) int {
-		return cmp.Or(cmp.Compare(a.UID, b.UID), cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
-	})
-	return Base{Known: s.known, Links: s.links, Rest: max(s.known.Links-len(s.links), 0)}
-}
+func (s *Sieve) Base() Base { return BaseOf(s.known, s.links) }
 
 // Local returns what is left of the listing, new files without Content.
 func (s *Sieve) Local() Local {

@@ -19,6 +19,14 @@ type Base struct {
 	Rest int
 }
 
+// BaseOf is the part of a mailbox's base that has these links. It sorts them.
+func BaseOf(known mailbox.Known, links []mailbox.Link) Base {
+	slices.SortFunc(links, func(a, b mailbox.Link) int {
+		return cmp.Or(cmp.Compare(a.UID, b.UID), cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
+	})
+	return Base{Known: known, Links: links, Rest: max(known.Links-len(links), 0)}
+}
+
 // has reports whether a link stands for a message on the server. An upload that
 // no listing has confirmed does not.
 func (b Base) has(uid mailbox.UID) bool {

@@ -32,7 +32,7 @@ func TestStoreKeepsTheContractOfLocal(t *testing.T) {
 				}
 				t.Cleanup(func() { store.Close() })
 				return synctest.LocalFixture{
-					Local: store, Delivery: store, Copies: store, Messages: store, Folders: store,
+					Local: store, Stream: store, Delivery: store, Copies: store, Messages: store, Folders: store,
 					Reader: synctest.NewMaildir(t, dir, layout == maildirout.MaildirPP),
 					Names:  []mailbox.Name{"..", "cur", "a.b", "x/new", "%2Fescaped", "Foo", "foo", ".mailferry", "con", "\x1b[2J"},
 				}

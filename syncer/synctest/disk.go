@@ -43,6 +43,7 @@ var (
 	_ syncer.Local         = (*Disk)(nil)
 	_ syncer.LocalDelivery = (*Disk)(nil)
 	_ syncer.LocalCopies   = (*Disk)(nil)
+	_ syncer.LocalStream   = (*Disk)(nil)
 	_ syncer.LocalMessages = (*Disk)(nil)
 	_ syncer.LocalFolders  = (*Disk)(nil)
 )
@@ -209,6 +210,17 @@ func (d *Disk) List(ctx context.Context, name mailbox.Name) ([]mailbox.LocalFile
 		messages = append(messages, mailbox.LocalFile{Key: key, Flags: folder.files[key].Flags})
 	}
 	return messages, d.stampOf(folder), nil
+}
+
+// Each implements syncer.LocalStream.
+func (d *Disk) Each(ctx context.Context, name mailbox.Name, each func(mailbox.LocalFile) error) error {
+	files, _, err := d.List(ctx, name)
+	for _, file := range slices.Backward(files) { // the port promises no order
+		if err := each(file); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Inspect implements syncer.Local.

@@ -31,7 +31,7 @@ func TestModelKeepsTheContractOfRemote(t *testing.T) {
 func TestModelKeepsTheContractOfLocal(t *testing.T) {
 	TestLocal(t, func(t *testing.T) LocalFixture {
 		d := NewDisk(DiskOptions{})
-		return LocalFixture{Local: d, Delivery: d, Copies: d, Messages: d, Folders: d, Reader: d.Reader(t), Names: oddNames}
+		return LocalFixture{Local: d, Stream: d, Delivery: d, Copies: d, Messages: d, Folders: d, Reader: d.Reader(t), Names: oddNames}
 	})
 }
 

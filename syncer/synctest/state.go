@@ -216,6 +216,12 @@ func (s *State) Commit(ctx context.Context, commits ...mailbox.Commit) error {
 
 // apply makes a commit and returns the IDs of the links put.
 func (b *stateMailbox) apply(commit mailbox.Commit, last *mailbox.LinkID) ([]mailbox.LinkID, error) {
+	if commit.Unnumber {
+		for id, link := range b.links {
+			link.Unnumber()
+			b.links[id] = link
+		}
+	}
 	gone := slices.Clone(commit.Forget)
 	for _, link := range commit.Put {
 		if link.ID != 0 {

@@ -3,6 +3,7 @@ package synctest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
@@ -130,6 +131,64 @@ var baseCases = []struct {
 		if got := c.mailboxes()[0].Links; got != 2 {
 			c.Errorf("counts %d links", got)
 		}
+	}},
+	{"ScanFindsLinksByID", func(c *baseCase) {
+		id := c.add("a")
+		links := sampleLinks()
+		c.commit(mailbox.Commit{Mailbox: id, Put: links})
+		want := []mailbox.LinkID{links[1].ID, links[4].ID}
+		slices.Sort(want)
+		some := mailbox.Some{IDs: append(slices.Clone(want), 1<<40)}
+		var got []mailbox.LinkID
+		for _, link := range c.scan(id, some) {
+			got = append(got, link.ID)
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			c.Errorf("got %v, want %v", got, want)
+		}
+		// What fits twice is handed over once.
+		some.UIDs, some.Odd = mailbox.UIDs(links[1].UID, links[4].UID, links[5].UID), true
+		seen := map[mailbox.LinkID]int{}
+		for _, link := range c.scan(id, some) {
+			if seen[link.ID]++; seen[link.ID] > 1 || !some.Fits(&link) {
+				c.Errorf("%+v: %d times", link, seen[link.ID])
+			}
+		}
+		if seen[links[1].ID]+seen[links[4].ID]+seen[links[5].ID] != 3 {
+			c.Errorf("got %v", seen)
+		}
+	}},
+	{"UnnumberTakesAllUIDsAtOnce", func(c *baseCase) {
+		id, other := c.add("a"), c.add("b")
+		beside := &mailbox.Link{UID: 7, Key: "beside"}
+		c.commit(mailbox.Commit{Mailbox: other, Put: []*mailbox.Link{beside}})
+		var links []*mailbox.Link
+		for i := range 1200 {
+			links = append(links, &mailbox.Link{
+				UID: mailbox.UID(i + 1), Key: mailbox.Key(fmt.Sprintf("key%04d", i)), Since: mailbox.UID(i % 3),
+				Kind: mailbox.LinkKind(i % int(mailbox.PendingExpunge+1)), Agreed: flagged, Local: flagged,
+			})
+		}
+		c.commit(mailbox.Commit{Mailbox: id, Put: links})
+		before := c.mailboxes()[0]
+		// Two get others' UIDs in the same transaction.
+		links[0].UID, links[1].UID = 2, 1
+		c.commit(mailbox.Commit{Mailbox: id, Unnumber: true, Put: links[:2], Checkpoint: &mailbox.Checkpoint{Remote: mailbox.Status{UIDValidity: 9}}})
+		for _, link := range links[2:] {
+			link.Unnumber()
+		}
+		c.again()
+		c.wantLinks(id, slices.Concat(links[2:], []*mailbox.Link{links[1], links[0]}))
+		c.wantLinks(other, []*mailbox.Link{beside})
+		if after := c.mailboxes()[0]; after.Tally != before.Tally || after.Links != 1200 || after.Remote.UIDValidity != 9 {
+			c.Errorf("%+v, before %+v", after, before)
+		}
+		for i, link := range links {
+			link.UID = mailbox.UID(3000 - i)
+		}
+		c.commit(mailbox.Commit{Mailbox: id, Put: links})
+		slices.Reverse(links)
+		c.wantLinks(id, links)
 	}},
 	{"CommitIsAllOrNothing", commitIsAtomic},
 	{"CommitMovesALinkBetweenMailboxes", func(c *baseCase) {

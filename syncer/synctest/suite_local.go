@@ -18,6 +18,7 @@ import (
 // it, and a mail reader in it.
 type LocalFixture struct {
 	Local    syncer.Local
+	Stream   syncer.LocalStream
 	Delivery syncer.LocalDelivery
 	Copies   syncer.LocalCopies
 	Messages syncer.LocalMessages
@@ -129,6 +130,14 @@ var readCases = []localSubtest{
 			}
 			if tally != want || stamp.Taken == 0 {
 				c.Errorf("%s: %+v, the listing is %+v", when, tally, want)
+			}
+			var each mailbox.Tally
+			must(c, "each "+when, c.Stream.Each(c.ctx, work, func(file mailbox.LocalFile) error {
+				each.Add(file.Key, file.Flags)
+				return nil
+			}))
+			if each != want {
+				c.Errorf("%s: what is handed over adds up to %+v, the listing to %+v", when, each, want)
 			}
 			if other, found := seen[tally]; found {
 				c.Errorf("%s: as %s", when, other)

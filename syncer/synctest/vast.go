@@ -23,6 +23,7 @@ type VastServer struct {
 	messages int
 	size     int64 // of each message, at least vastLeast
 	validity atomic.Uint32
+	plain    atomic.Bool
 	handlers sync.WaitGroup
 }
 
@@ -67,6 +68,17 @@ func Vast(tb testing.TB, messages int, size int64) *VastServer {
 // Renumber gives INBOX another UIDVALIDITY.
 func (s *VastServer) Renumber() { s.validity.Add(1) }
 
+// ForgetESearch makes the server one without ESEARCH: it names all UIDs one by
+// one. It is for before the first connection.
+func (s *VastServer) ForgetESearch() { s.plain.Store(true) }
+
+func (s *VastServer) capability() string {
+	if s.plain.Load() {
+		return strings.Replace(vastCapability, " ESEARCH", "", 1)
+	}
+	return vastCapability
+}
+
 func vastHeader(uid int) string {
 	return fmt.Sprintf("Message-ID: <%010d.vast@example.org>\r\nSubject: letter %010d\r\n\r\n", uid, uid)
 }
@@ -97,7 +109,7 @@ type vastSession struct {
 }
 
 func (v *vastSession) serve() {
-	fmt.Fprintf(v.out, "* OK [CAPABILITY %s AUTH=PLAIN AUTH=LOGIN] ready\r\n", vastCapability)
+	fmt.Fprintf(v.out, "* OK [CAPABILITY %s AUTH=PLAIN AUTH=LOGIN] ready\r\n", v.server.capability())
 	for {
 		if v.in.Buffered() == 0 && v.out.Flush() != nil {
 			return
@@ -121,7 +133,7 @@ func (v *vastSession) answer(tag, upper, command string) (string, error) {
 	status := fmt.Sprintf("MESSAGES %d UIDNEXT %d UIDVALIDITY %d HIGHESTMODSEQ 9", n, n+1, validity)
 	switch {
 	case strings.HasPrefix(upper, "AUTHENTICATE"), strings.HasPrefix(upper, "LOGIN"), upper == "CAPABILITY":
-		fmt.Fprintf(v.out, "* CAPABILITY %s\r\n", vastCapability)
+		fmt.Fprintf(v.out, "* CAPABILITY %s\r\n", v.server.capability())
 	case upper == "NAMESPACE":
 		v.out.WriteString("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n")
 	case strings.HasPrefix(upper, "LIST"):
@@ -134,6 +146,12 @@ func (v *vastSession) answer(tag, upper, command string) (string, error) {
 	case strings.HasPrefix(upper, "EXAMINE"), strings.HasPrefix(upper, "SELECT"):
 		fmt.Fprintf(v.out, "* FLAGS (\\Seen \\Flagged)\r\n* OK [PERMANENTFLAGS (\\Seen \\Flagged \\*)] x\r\n* %d EXISTS\r\n"+
 			"* OK [UIDVALIDITY %d] x\r\n* OK [UIDNEXT %d] x\r\n* OK [HIGHESTMODSEQ 9] x\r\n", n, validity, n+1)
+	case strings.HasPrefix(upper, "UID SEARCH") && v.server.plain.Load():
+		v.out.WriteString("* SEARCH")
+		for uid := range n {
+			fmt.Fprintf(v.out, " %d", uid+1)
+		}
+		v.out.WriteString("\r\n")
 	case strings.HasPrefix(upper, "UID SEARCH"):
 		fmt.Fprintf(v.out, "* ESEARCH (TAG \"%s\") UID ALL 1:%d\r\n", tag, n)
 	case strings.HasPrefix(upper, "UID FETCH"):
