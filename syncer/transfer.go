@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -50,13 +51,15 @@ func (r *run) carryAll(ctx context.Context, chunks []chunk) error {
 	work := make(chan chunk)
 	ledger := newLedger(r)
 	group, workCtx := errgroup.WithContext(ctx)
+	var isCutShort atomic.Bool // each ends its message first: a stop is no error of the group's
 	group.Go(func() error {
 		defer close(work)
 		for _, c := range chunks {
 			select {
 			case work <- c:
 			case <-r.Stop:
-				return mailbox.ErrStopped
+				isCutShort.Store(true)
+				return nil
 			case <-workCtx.Done():
 				return workCtx.Err()
 			}
@@ -67,7 +70,12 @@ func (r *run) carryAll(ctx context.Context, chunks []chunk) error {
 		group.Go(func() error {
 			for c := range work {
 				r.tally.advance(func(p *Progress) { p.Workers[worker] = string(c.box.name) })
-				if err := r.carry(workCtx, ledger, c); err != nil {
+				err := r.carry(workCtx, ledger, c)
+				if errors.Is(err, mailbox.ErrStopped) {
+					isCutShort.Store(true)
+					return nil
+				}
+				if err != nil {
 					return err
 				}
 				r.tally.advance(func(p *Progress) { p.Workers[worker] = "" })
@@ -78,6 +86,9 @@ func (r *run) carryAll(ctx context.Context, chunks []chunk) error {
 	// What was received is committed also when the run is stopped, and when
 	// the context is cancelled as far as the store lets it.
 	err := group.Wait()
+	if err == nil && isCutShort.Load() {
+		err = mailbox.ErrStopped
+	}
 	if err := errors.Join(err, ledger.close(context.WithoutCancel(ctx))); err != nil {
 		return r.explainFull(err, chunks)
 	}
