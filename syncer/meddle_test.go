@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"mailferry/syncer"
@@ -143,16 +144,19 @@ func (w *world) meddledRun() {
 		}
 	}
 	if w.random.IntN(3) == 0 {
-		busy := false // the engine's calls, not our own
+		var busy sync.Mutex // the engine's calls, not our own, and one of them at a time
 		w.model.Interrupt(func(op string) {
-			if busy || w.fuse.Blown() || w.random.IntN(6) > 0 {
+			if !busy.TryLock() {
 				return
 			}
-			busy = true
+			defer busy.Unlock()
+			if w.fuse.Blown() || w.random.IntN(6) > 0 {
+				return
+			}
 			w.note("    meanwhile, at %s:", op)
 			w.isMidRun = true
 			w.perturb()
-			busy, w.isMidRun = false, false
+			w.isMidRun = false
 		})
 	}
 	summary, err := syncer.Run(context.Background(), o)
