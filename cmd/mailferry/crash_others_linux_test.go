@@ -1,7 +1,8 @@
+//go:build long
+
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -43,13 +44,10 @@ var otherPrograms = []otherProgram{
 }
 
 // TestOthersKilledAtAnyChange is for comparison: how mbsync and offlineimap
-// fare where TestKilledAtAnyChange has us killed, on a small scenario. It runs
-// with MAILFERRY_LONG, at MAILFERRY_POINTS changes or all, and reports; what
+// fare where TestKilledAtAnyChange has us killed, on a small scenario, at
+// MAILFERRY_POINTS changes or all. It reports; what
 // others do is no failure.
 func TestOthersKilledAtAnyChange(t *testing.T) {
-	if os.Getenv("MAILFERRY_LONG") == "" {
-		t.Skip("a comparison: only with MAILFERRY_LONG")
-	}
 	points := crashNumber(t, "MAILFERRY_POINTS", 1<<30)
 	for _, p := range otherPrograms {
 		t.Run(p.name, func(t *testing.T) {
@@ -110,13 +108,6 @@ func (w *crashWorld) prepareOther(args []string) {
 	w.server.Unlink(mailbox.Inbox, w.pick(w.server, mailbox.Inbox, "in 2"))
 	w.ownServer()
 	w.keep()
-}
-
-// subjectOf is what messages are told by here: others add header fields.
-func subjectOf(octets []byte) string {
-	_, rest, _ := bytes.Cut(octets, []byte("Subject: "))
-	subject, _, _ := bytes.Cut(rest, []byte("\n"))
-	return strings.TrimSpace(string(subject))
 }
 
 func (w *crashWorld) pickSubject(subject string) mailbox.Key {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -120,4 +121,11 @@ func (w *world) countSeen(places []mailbox.Name, count int, all *verdicts) {
 			w.t.Errorf("message %d is there %d times", i, n)
 		}
 	}
+}
+
+// subjectOf is what messages are told by here: others add header fields.
+func subjectOf(octets []byte) string {
+	_, rest, _ := bytes.Cut(octets, []byte("Subject: "))
+	subject, _, _ := bytes.Cut(rest, []byte("\n"))
+	return strings.TrimSpace(string(subject))
 }

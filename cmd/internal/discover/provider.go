@@ -49,9 +49,7 @@ type Provider struct {
 	Notes []string
 }
 
-// Providers lists the table, sorted as it is to be shown.
-func Providers() []Provider { return slices.Clone(providers) }
-
+// providers is the table, in the order in which it is to be shown.
 var providers = []Provider{
 	{
 		ID: "gmail", Name: "Gmail, Google Workspace", Login: AppPassword, HasOAuth: true,
@@ -218,6 +216,9 @@ var yahooDomains = []string{
 	"yahoo.co.nz", "yahoo.co.uk", "yahoo.com.ar", "yahoo.com.au", "yahoo.com.br", "yahoo.com.mx", "yahoo.com.sg", "yahoo.dk", "yahoo.es",
 	"yahoo.fr", "yahoo.gr", "yahoo.ie", "yahoo.in", "yahoo.it", "yahoo.nl", "yahoo.no", "yahoo.pl", "yahoo.pt", "yahoo.ro", "yahoo.se",
 }
+
+// Providers lists the table, sorted as it is to be shown.
+func Providers() []Provider { return slices.Clone(providers) }
 
 // ByDomain returns the provider of a domain and its places there, the ordinary
 // one first.
